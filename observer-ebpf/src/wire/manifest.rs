@@ -1,0 +1,1 @@
+//! Every program, map and global of the compiled object.

@@ -1,0 +1,17 @@
+//! Records as they stand in the ring buffer: native byte order, explicit padding.
+//!
+//! Every record starts with a [`Header`] whose `kind` tells which struct follows and
+//! whose `size` is that struct's size, header included. Addresses are big-endian bytes,
+//! ports are in host order. A kind's number is never reused.
+
+pub mod manifest;
+pub mod settings;
+
+mod parts;
+mod record;
+
+pub use parts::{Header, Kind, Snapshot, Task, Tuple, flag};
+pub use record::{
+    Accepted, CloseCalled, Destroyed, MinisockAnswered, MinisockEnded, MinisockStarted,
+    ResetReceived, ResetReplied, ResetSent, StateChanged, Teardown,
+};

@@ -1,0 +1,1 @@
+//! Globals that the agent sets before it loads the probes.

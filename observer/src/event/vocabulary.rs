@@ -1,0 +1,84 @@
+//! The running kernel's names for its own numbers.
+
+/// Numbers that the kernel may renumber, read from its BTF when the agent starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// Bit number of `SOCK_DEAD` in `sk_flags` (`enum sock_flags`).
+    pub sock_dead: u8,
+    /// Bit number of `SOCK_DONE`.
+    pub sock_done: u8,
+    /// Bit number of `SOCK_KEEPOPEN`.
+    pub sock_keepopen: u8,
+    /// Bit number of `SOCK_LINGER`.
+    pub sock_linger: u8,
+    /// Names of `enum sk_rst_reason` by number, without the `SK_RST_REASON_` prefix, in lower
+    /// case; empty on kernels without it.
+    pub reset_reasons: Vec<(u32, Box<str>)>,
+    /// Number of `TCP_TW_SUCCESS`.
+    pub tw_success: u32,
+    /// Number of `TCP_TW_RST`.
+    pub tw_rst: u32,
+    /// Number of `TCP_TW_ACK`.
+    pub tw_ack: u32,
+    /// Number of `TCP_TW_SYN`.
+    pub tw_syn: u32,
+}
+
+/// What `tcp_timewait_state_process` decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TwStatus {
+    /// The segment was dropped, or a RST took the minisock away.
+    Success,
+    /// Answer with a reset: data for a connection that nobody holds.
+    Reset,
+    /// Answer with an ACK.
+    Ack,
+    /// A new connection reuses the ends.
+    Syn,
+}
+
+/// The kernel's reason for a reset (`enum sk_rst_reason`, since about 6.10).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ResetReason {
+    /// Its number in the running kernel.
+    pub number: u32,
+    /// Its name in lower case without the prefix, such as `tcp_abort_on_close`;
+    /// `unnamed` if BTF has no name for the number.
+    pub name: Box<str>,
+}
+
+impl Vocabulary {
+    /// Numbers of the mainline kernels 5.10 to 7.2, for tests and recorded events.
+    pub fn mainline() -> Self {
+        let reasons = [
+            "not_specified",
+            "no_socket",
+            "tcp_invalid_ack_sequence",
+            "tcp_rfc7323_paws",
+            "tcp_too_old_ack",
+            "tcp_ack_unsent_data",
+            "tcp_flags",
+            "tcp_old_ack",
+            "tcp_abort_on_data",
+            "tcp_timewait_socket",
+            "invalid_syn",
+            "tcp_abort_on_close",
+            "tcp_abort_on_linger",
+            "tcp_abort_on_memory",
+            "tcp_state",
+            "tcp_keepalive_timeout",
+            "tcp_disconnect_with_data",
+        ];
+        Self {
+            sock_dead: 0,
+            sock_done: 1,
+            sock_keepopen: 3,
+            sock_linger: 4,
+            reset_reasons: (0u32..).zip(reasons.map(Box::from)).collect(),
+            tw_success: 0,
+            tw_rst: 1,
+            tw_ack: 2,
+            tw_syn: 3,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! tcp-observer: says how every TCP connection of this host ended.
+
+fn main() {}

@@ -1,0 +1,113 @@
+//! The kernel side, from user space: what this kernel offers, which probe answers which
+//! question, and the ring that their records come through.
+//!
+//! Takes a [`Backend`] wish; gives [`Probes`] that are attached until dropped, or a
+//! [`StartError`] that says what to do. What did not attach is data ([`Coverage`]), never
+//! an error, unless nothing works.
+
+use crate::event::Vocabulary;
+use crate::track::Sight;
+
+/// Which twin of each probe to prefer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The best that loads, question by question.
+    #[default]
+    Auto,
+    /// BPF trampolines (and BTF tracepoints where they are the first choice).
+    Fentry,
+    /// kprobes and kretprobes.
+    Kprobe,
+    /// BTF tracepoints only.
+    Tracepoint,
+}
+
+/// How the probes are to be loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Which twins.
+    pub backend: Backend,
+    /// Whether the probes may log (`aya-log`).
+    pub kernel_log: bool,
+    /// Bytes of the ring buffer: a power of two, a multiple of the page size.
+    pub ring_bytes: u32,
+}
+
+/// The attached probes. Dropping them detaches everything.
+#[derive(Debug)]
+pub struct Probes {
+    /// Where their records come from.
+    pub ring: Ring,
+    /// The running kernel's numbers.
+    pub vocabulary: Vocabulary,
+    /// What is answered by which twin, and what is not.
+    pub coverage: Coverage,
+}
+
+/// The ring buffer and the counters of what did not fit into it.
+#[derive(Debug)]
+pub struct Ring {}
+
+impl Ring {
+    /// Waits until there is something to read.
+    pub async fn readable(&mut self) -> std::io::Result<()> {
+        std::future::pending().await
+    }
+
+    /// Hands at most `limit` records to `take`, oldest first; returns how many.
+    pub fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize {
+        let _ = (limit, take);
+        0
+    }
+
+    /// Records lost so far because the ring was full, indexed by `wire::Kind` number.
+    pub fn lost(&self) -> std::io::Result<[u64; observer_ebpf::wire::Kind::SLOTS as usize]> {
+        Ok([0; observer_ebpf::wire::Kind::SLOTS as usize])
+    }
+}
+
+/// Which twin answers each question, and what the agent is blind to.
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    /// One a question, in the order of the manifest.
+    pub answers: Vec<Answer>,
+    /// What the core may rely on.
+    pub sight: Sight,
+}
+
+/// How one question is answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The question's label, such as `state`.
+    pub question: &'static str,
+    /// The question in words.
+    pub asks: &'static str,
+    /// `fentry`, `kprobe` or `tracepoint`; `None`: not answered directly.
+    pub twin: Option<&'static str>,
+    /// Programs attached for it.
+    pub programs: Vec<&'static str>,
+    /// What was tried first and failed, and why.
+    pub failures: Vec<String>,
+    /// What the agent cannot see, or must infer, because of it.
+    pub blind_to: Option<&'static str>,
+}
+
+/// Why the agent cannot run here. Each message names the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Not enough privileges.
+    #[error("{0}")]
+    Privileges(String),
+    /// The kernel lacks something.
+    #[error("{0}")]
+    Kernel(String),
+    /// The object did not load.
+    #[error("{0}")]
+    Load(String),
+}
+
+/// Loads and attaches the probes.
+pub fn attach(options: Options) -> Result<Probes, StartError> {
+    let _ = options;
+    Err(StartError::Load("not built yet".to_owned()))
+}
