@@ -1,1 +1,3 @@
 //! Builds, tests and measures tcp-observer.
+
+pub mod scenario;
