@@ -1,3 +1,5 @@
 //! Builds, tests and measures tcp-observer.
 
+pub mod agent;
+pub mod judge;
 pub mod scenario;
