@@ -97,30 +97,39 @@ fn belongs(end: &End, record: &Record) -> bool {
 }
 
 fn differences(end: &End, record: &Record, coarser: &[Coarser]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for (key, pointer, truth) in stated(end) {
-        let got = record
+    let rows: Vec<&Coarser> = coarser
+        .iter()
+        .filter(|row| row.role.is_none_or(|role| role == end.role))
+        .collect();
+    let got = |pointer: &str| {
+        record
             .all
             .pointer(pointer)
             .cloned()
-            .unwrap_or(json!("no such key"));
-        let row = coarser
-            .iter()
-            .find(|row| row.key == key && row.role.is_none_or(|role| role == end.role));
-        match row {
-            Some(row) if got == truth && json!(row.says) != truth => wrong.push(format!(
-                "{key}: {got}, finer than the table of coarser verdicts says ({}); remove its row",
-                row.reason
-            )),
-            Some(row) if got != json!(row.says) => wrong.push(format!(
-                "{key}: expected {} (coarser: {}), got {got}",
-                json!(row.says),
-                row.reason
-            )),
-            Some(_) => {}
-            None if got != truth => wrong.push(format!("{key}: expected {truth}, got {got}")),
-            None => {}
+            .unwrap_or_else(|| json!("no such key"))
+    };
+    let mut wrong = Vec::new();
+    for (key, pointer, truth) in stated(end) {
+        if rows.iter().any(|row| row.key == key) {
+            continue;
         }
+        let got = got(pointer);
+        if got != truth {
+            wrong.push(format!("{key}: expected {truth}, got {got}"));
+        }
+    }
+    for row in rows {
+        let (got, required) = (got(&format!("/{}", row.key)), json!(row.says));
+        if got != required {
+            let (key, reason) = (row.key, row.reason);
+            wrong.push(format!(
+                "{key}: got {got}, but the table of coarser verdicts requires {required} ({reason}); \
+                 if it became finer, remove the row"
+            ));
+        }
+    }
+    if got("/confidence") == json!("partial") {
+        wrong.push("confidence: partial, though the agent saw it from its birth".to_owned());
     }
     wrong
 }
@@ -203,7 +212,7 @@ mod tests {
         let line = json!({
             "role": "client", "local": "[::ffff:127.0.0.1]:1", "peer": "127.0.0.1:2", "netns": 7,
             "ending": ending, "closer": null, "time_wait": "local", "timeline_dropped": 0,
-            "initiator": "local", "half_closed": false, "timeline": [{"event": "fin_sent"}],
+            "confidence": "exact", "initiator": "local", "half_closed": false, "timeline": [{"event": "fin_sent"}],
             "left_behind": {"unread": 0, "unsent": 0, "unacked": 0},
         });
         Record::parse(&line.to_string()).unwrap()
@@ -241,6 +250,6 @@ mod tests {
         };
         assert_eq!(report(&[end()], &[record("unknown")], &[row]), "");
         let stale = report(&[end()], &[record("active_close")], &[row]);
-        assert!(stale.contains("remove its row"), "{stale}");
+        assert!(stale.contains("remove the row"), "{stale}");
     }
 }

@@ -1,3 +1,9 @@
 //! `cargo xtask`.
 
-fn main() {}
+use std::env;
+use std::path::Path;
+
+fn main() -> anyhow::Result<()> {
+    let path = env::var("TCP_OBSERVER_BIN")?;
+    xtask::demo::run(Path::new(&path))
+}

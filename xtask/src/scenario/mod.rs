@@ -50,7 +50,7 @@ pub struct Performed {
     pub ends: Vec<End>,
 }
 
-/// The one that takes over a minute, because TIME_WAIT does.
+/// The one that takes over a minute, because `TIME_WAIT` does.
 pub const SLOW: &str = "time_wait_expires";
 
 /// All scenarios, those that take longest first.

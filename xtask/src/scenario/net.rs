@@ -4,6 +4,7 @@
 //! inode number stays its own. Never leaves the namespace.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
@@ -50,6 +51,10 @@ struct Row {
     minisock: bool,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "the namespace is the calling thread's, as long as there is a Net"
+)]
 impl Net {
     /// Moves the calling thread into a new namespace with `lo` up.
     pub fn enter() -> Result<Self> {
@@ -156,7 +161,7 @@ impl Net {
             for (name, want) in expected {
                 let got = counters.get(*name).copied().unwrap_or_default();
                 if got != *want {
-                    wrong += &format!("{name} is {got}, not {want}; ");
+                    write!(wrong, "{name} is {got}, not {want}; ").ok();
                 }
             }
             Ok(wrong.is_empty().then_some(()))

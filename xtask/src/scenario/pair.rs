@@ -114,12 +114,12 @@ pub fn wait_error(socket: &TcpStream, errno: i32) -> Result<()> {
     Ok(())
 }
 
-/// close() sends a reset.
+/// `close()` sends a reset.
 pub fn linger_zero(socket: &TcpStream) -> Result<()> {
     Ok(SockRef::from(socket).set_linger(Some(Duration::ZERO))?)
 }
 
-/// shutdown() of the send side.
+/// `shutdown()` of the send side.
 pub fn finish(socket: &TcpStream) -> Result<()> {
     Ok(socket.shutdown(Shutdown::Write)?)
 }

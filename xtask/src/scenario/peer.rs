@@ -14,6 +14,7 @@ use super::clock::CEILING;
 use super::net::{Net, State, VOID};
 use super::segment::{ACK, FIN, RST, SYN, Segment};
 
+const LONGEST_PACKET: usize = 65_536;
 const ETH_P_IP: u16 = 0x0800;
 const IPPROTO_RAW: i32 = 255;
 
@@ -38,7 +39,7 @@ impl Tap {
 
     /// The next segment that somebody sent to `ip`.
     pub fn next_to(&mut self, ip: Ipv4Addr) -> Result<Segment> {
-        let mut packet = [0; 65_536];
+        let mut packet = vec![0; LONGEST_PACKET];
         loop {
             let length = self
                 .seen

@@ -142,7 +142,7 @@ fn expect_reset(peer: &mut Peer) -> Result<()> {
     peer.expect_any(&[RST, RST | ACK]).map(drop)
 }
 
-/// The peer resets a socket that shutdown(RDWR) left in FIN_WAIT2.
+/// The peer resets a socket that `shutdown(RDWR)` left in `FIN_WAIT2`.
 pub(super) fn reset_in_fin_wait2(net: &Net) -> Result<Vec<End>> {
     let mut peer = Peer::new()?;
     let client = peer.accept(net)?;

@@ -107,7 +107,6 @@ fn fin_wait2_expires(net: &Net) -> Result<Vec<End>> {
     let pair = Pair::new()?;
     let ends = vec![
         pair.client_end("timeout_fin_wait2")
-            .initiator("local")
             .closed_here(Closer::Close),
         pair.server_end("peer_reset_while_closing")
             .closed_here(Closer::Close)

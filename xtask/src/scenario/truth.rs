@@ -10,9 +10,9 @@ use std::process;
 /// How the application let go of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closer {
-    /// close().
+    /// `close()`.
     Close,
-    /// shutdown().
+    /// `shutdown()`.
     Shutdown,
     /// The process exited.
     Exit,
@@ -51,7 +51,7 @@ pub struct End {
     pub by: Option<(u32, String)>,
     /// Whether one side went on receiving after its FIN.
     pub half_closed: Option<bool>,
-    /// Who holds TIME_WAIT.
+    /// Who holds `TIME_WAIT`.
     pub time_wait: &'static str,
     /// Bytes that the application had not read.
     pub unread: Option<u64>,
@@ -142,7 +142,7 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Initiator and TIME_WAIT where nothing special happened.
+/// Initiator and `TIME_WAIT` where nothing special happened.
 fn usual(ending: &str) -> (Option<&'static str>, &'static str) {
     match ending {
         "active_close" => (Some("local"), "local"),

@@ -1,5 +1,6 @@
 //! The cases: each scenario on each backend, the end of each agent, and each agent alone.
 
+use std::fmt::Write as _;
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::results::Results;
 use crate::session::{Running, Session};
 
 /// The longest that a verdict may be on its way after a scenario is over.
-const VERDICT_CEILING: Duration = Duration::from_secs(60);
+const VERDICT_CEILING: Duration = Duration::from_mins(1);
 /// How long a record too many is waited for.
 const SETTLE: Duration = Duration::from_millis(500);
 /// The agent promises to end within a second; an emulated machine needs slack.
@@ -131,7 +132,7 @@ fn late_records(session: &Session, records: &Records) -> Result<String, Failed> 
     for (name, performed) in session.all_performed() {
         let (got, want) = (records.of(performed.net.inode)?.len(), performed.ends.len());
         if got > want {
-            late += &format!("{name} has {got} records for {want} ends; ");
+            write!(late, "{name} has {got} records for {want} ends; ").ok();
         }
     }
     Ok(late)

@@ -22,7 +22,7 @@ use session::Session;
 /// Cases wait far more than they work, also on an emulated machine with two CPUs.
 const CASES_AT_ONCE: usize = 24;
 
-fn main() -> ExitCode {
+fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(CASES_AT_ONCE));
     let one_by_one = Arguments {
@@ -30,8 +30,8 @@ fn main() -> ExitCode {
         ..arguments.clone()
     };
 
-    let results = Results::from_env();
-    let session = Session::from_env();
+    let results = Results::from_env()?;
+    let session = Session::from_env()?;
     // The agents stop before each of them is tried alone.
     let stages = [
         libtest_mimic::run(&arguments, cases::together(session, results)),
@@ -39,10 +39,10 @@ fn main() -> ExitCode {
         libtest_mimic::run(&one_by_one, cases::alone(session, results)),
     ];
     if !arguments.list {
-        results.end();
+        results.end()?;
     }
     if stages.iter().any(libtest_mimic::Conclusion::has_failed) {
-        return ExitCode::from(101);
+        return Ok(ExitCode::from(101));
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

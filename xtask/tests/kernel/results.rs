@@ -4,10 +4,12 @@
 //! machine dies.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::Context as _;
 use libtest_mimic::{Completion, Failed};
 use serde_json::json;
 
@@ -25,20 +27,25 @@ struct Sheet {
 
 impl Results {
     /// Opens `KERNEL_TEST_RESULTS`, if it is set. Lives as long as the process.
-    pub(crate) fn from_env() -> &'static Self {
-        let file = env::var_os("KERNEL_TEST_RESULTS").map(|path| {
+    pub(crate) fn from_env() -> anyhow::Result<&'static Self> {
+        let open = |path: &OsString| {
             File::options()
                 .create(true)
                 .append(true)
-                .open(&path)
-                .unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()))
-        });
-        Box::leak(Box::new(Self(Mutex::new(Sheet {
+                .open(path)
+                .with_context(|| format!("cannot open {}", path.display()))
+        };
+        let file = env::var_os("KERNEL_TEST_RESULTS")
+            .as_ref()
+            .map(open)
+            .transpose()?;
+        let sheet = Sheet {
             file,
             passed: 0,
             failed: 0,
             skipped: 0,
-        }))))
+        };
+        Ok(Box::leak(Box::new(Self(Mutex::new(sheet)))))
     }
 
     /// Runs a case and writes down how it went.
@@ -63,24 +70,24 @@ impl Results {
                 ("failed", failed.message().unwrap_or_default())
             }
         };
-        sheet.line(&json!({"case": case, "outcome": word, "detail": detail}));
+        sheet.line(&json!({"case": case, "outcome": word, "detail": detail}))?;
         outcome
     }
 
     /// Writes the totals.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self) -> anyhow::Result<()> {
         let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (passed, failed, skipped) = (sheet.passed, sheet.failed, sheet.skipped);
-        sheet.line(&json!({"end": true, "passed": passed, "failed": failed, "skipped": skipped}));
         println!("kernel cases: {passed} passed, {failed} failed, {skipped} skipped");
+        sheet.line(&json!({"end": true, "passed": passed, "failed": failed, "skipped": skipped}))
     }
 }
 
 impl Sheet {
-    fn line(&mut self, value: &serde_json::Value) {
+    fn line(&mut self, value: &serde_json::Value) -> anyhow::Result<()> {
         if let Some(file) = &mut self.file {
-            writeln!(file, "{value}")
-                .unwrap_or_else(|error| panic!("cannot write results: {error}"));
+            writeln!(file, "{value}").context("cannot write KERNEL_TEST_RESULTS")?;
         }
+        Ok(())
     }
 }

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 use serde_json::Value;
 use xtask::agent::{Agent, Records};
@@ -38,21 +39,23 @@ pub(crate) struct Running {
 
 impl Session {
     /// What the environment asks for. Lives as long as the process.
-    pub(crate) fn from_env() -> &'static Self {
+    pub(crate) fn from_env() -> Result<&'static Self> {
         let agent = agent();
         if let Err(why) = &agent {
             println!("kernel tests: all skipped: {why}");
         }
         let backends = match env::var("KERNEL_TEST_BACKENDS") {
-            Ok(list) => asked_for(&list),
-            Err(_) => agent.as_ref().map_or_else(|_| BACKENDS.to_vec(), usable),
+            Ok(list) => asked_for(&list)?,
+            Err(_) => agent
+                .as_ref()
+                .map_or_else(|_| BACKENDS.to_vec(), |path| usable(path)),
         };
-        Box::leak(Box::new(Self {
+        Ok(Box::leak(Box::new(Self {
             agent,
             backends,
             running: OnceLock::new(),
             performed: Mutex::default(),
-        }))
+        })))
     }
 
     /// The agents; the first caller starts them all.
@@ -117,22 +120,20 @@ fn agent() -> Result<PathBuf, String> {
     Ok(PathBuf::from(path))
 }
 
-fn asked_for(list: &str) -> Vec<&'static str> {
+fn asked_for(list: &str) -> Result<Vec<&'static str>> {
     list.split(',')
         .filter(|word| !word.is_empty())
         .map(|word| {
-            *BACKENDS
-                .iter()
-                .find(|backend| **backend == word)
-                .unwrap_or_else(|| {
-                    panic!("KERNEL_TEST_BACKENDS names no backend: {word}; there are {BACKENDS:?}")
-                })
+            let found = BACKENDS.into_iter().find(|backend| *backend == word);
+            found.with_context(|| {
+                format!("KERNEL_TEST_BACKENDS names no backend: {word}; there are {BACKENDS:?}")
+            })
         })
         .collect()
 }
 
 /// The backends whose own twin answers the first question here.
-fn usable(agent: &PathBuf) -> Vec<&'static str> {
+fn usable(agent: &Path) -> Vec<&'static str> {
     let answers = |backend: &str| -> Option<bool> {
         let output = Command::new(agent)
             .args(["check", "--json", "--backend", backend])
