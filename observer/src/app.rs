@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use observer_ebpf::wire::Kind;
-use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::classify::{Verdict, classify};
@@ -19,6 +18,7 @@ use crate::probe::Probes;
 use crate::settings::{Filter, LIMITS};
 use crate::sink::lines::Lines;
 use crate::sink::prometheus::{Metrics, PerKind};
+use crate::stop::Stop;
 use crate::track::{Output, Tracker};
 
 /// Records taken from the ring before the loop looks at its timers again.
@@ -39,40 +39,6 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Records that are not events and are logged, of each run; all are counted.
 const DECODE_ERRORS_LOGGED: u64 = 10;
-
-/// The order to stop, from a signal, a timer or a closed pipe.
-#[derive(Clone, Debug)]
-pub struct Stop(watch::Sender<bool>);
-
-impl Default for Stop {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Stop {
-    /// Not given yet.
-    pub fn new() -> Self {
-        Self(watch::Sender::new(false))
-    }
-
-    /// Gives the order.
-    pub fn set(&self) {
-        self.0.send_replace(true);
-    }
-
-    /// Whether it was given.
-    pub fn is_set(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Waits for it.
-    pub async fn wait(&self) {
-        let mut receiver = self.0.subscribe();
-        // The sender lives as long as `self`, so this ends only with the order.
-        drop(receiver.wait_for(|stop| *stop).await);
-    }
-}
 
 /// Where lines go, and which.
 #[derive(Debug)]

@@ -263,7 +263,8 @@ mod tests {
             let mut command = Cli::command().term_width(100);
             command.build();
             let sub = command.find_subcommand_mut(name).unwrap();
-            text += &format!("\n===== {name} =====\n{}", sub.render_help());
+            let help = sub.render_help().to_string();
+            text.extend(["\n===== ", name, " =====\n", &help]);
         }
         expect_file!["../testdata/help.txt"].assert_eq(&text);
     }

@@ -20,6 +20,8 @@ pub mod probe;
 
 pub mod clock;
 
+pub mod stop;
+
 pub mod sink;
 
 pub mod app;

@@ -30,7 +30,7 @@ pub(super) fn check(arguments: &Check, log: &Log) -> ExitCode {
         probe::attach(arguments.probes.options(log))
     });
     let coverage = match attached {
-        Ok(Ok(probes)) => Ok(probes.coverage.clone()),
+        Ok(Ok(probes)) => Ok(probes.coverage),
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(format!("{error:#}")),
     };

@@ -18,8 +18,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::app::Stop;
 use crate::cli::{Cli, Command, Format, Log};
+use crate::stop::Stop;
 
 /// How long the last lines may take to be written once the agent was told to stop.
 const LAST_LINES: Duration = Duration::from_millis(500);

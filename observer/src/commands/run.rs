@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tracing::{info, warn};
 
-use crate::app::{App, Outlet, Stop};
+use crate::app::{App, Outlet};
 use crate::cli::{Log, Run};
 use crate::clock::Clock;
 use crate::http::{self, Site};
@@ -17,6 +17,7 @@ use crate::settings::Filter;
 use crate::sink::lines::{Format, Lines, OnClosedPipe};
 use crate::sink::prometheus::Metrics;
 use crate::sink::status;
+use crate::stop::Stop;
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(arguments: Run, log: &Log) -> anyhow::Result<()> {

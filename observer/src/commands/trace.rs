@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::app::{App, Outlet, Stop};
+use crate::app::{App, Outlet};
 use crate::cli::{Log, Trace};
 use crate::clock::Clock;
 use crate::probe;
@@ -12,6 +12,7 @@ use crate::settings::Filter;
 use crate::sink::lines::{Format, Lines, OnClosedPipe};
 use crate::sink::prometheus::{Metrics, Standing};
 use crate::sink::status;
+use crate::stop::Stop;
 
 /// Prints until it has all lines, its time is over, or it is told to stop.
 pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {

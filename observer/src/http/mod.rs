@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
-use crate::app::Stop;
+use crate::stop::Stop;
 
 /// Connections served at once on all addresses; more wait in the listen queue.
 const CONNECTIONS: usize = 64;
@@ -31,7 +31,7 @@ const CONNECTIONS: usize = 64;
 const HEADER_TIME: Duration = Duration::from_secs(30);
 
 /// How long one connection may live, and how long its last answer may take after that.
-const CONNECTION_LIFE: Duration = Duration::from_secs(600);
+const CONNECTION_LIFE: Duration = Duration::from_mins(10);
 const LAST_ANSWER: Duration = Duration::from_secs(10);
 
 /// Bytes of request headers and of what a client has not read of an answer.
@@ -71,6 +71,10 @@ async fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the standard library has more kinds than have a remedy"
+)]
 fn why(address: SocketAddr, error: &io::Error) -> String {
     let port = address.port();
     match error.kind() {

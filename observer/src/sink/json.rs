@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use crate::classify::{Phase, Verdict};
+use crate::classify::{Closer, Initiator, Phase, Verdict};
 use crate::clock::Clock;
 use crate::event::{State, Task, Timestamp};
 
@@ -92,8 +92,8 @@ impl<'a> Line<'a> {
             ended_at: format!("{:.9}", clock.wall(verdict.ended_at)),
             ending: verdict.ending.label(),
             role: verdict.role.label(),
-            initiator: verdict.initiator.map(|initiator| initiator.label()),
-            closer: verdict.closer.map(|closer| closer.label()),
+            initiator: verdict.initiator.map(Initiator::label),
+            closer: verdict.closer.map(Closer::label),
             half_closed: verdict.half_closed,
             local: verdict.ends.map(|ends| ends.local.to_string()),
             peer: verdict.ends.map(|ends| ends.peer.to_string()),
@@ -165,7 +165,7 @@ fn timeline(verdict: &Verdict) -> Vec<Moment<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     use super::*;
     use crate::sink::sample;
@@ -175,82 +175,7 @@ mod tests {
         let clock = Clock::with_wall_offset(1_700_000_000_000_000_000);
         let verdict = sample::reset_with_unread_data();
         let text = serde_json::to_string_pretty(&Line::new(&verdict, &clock)).unwrap();
-        expect![[r#"
-            {
-              "schema": 1,
-              "ended_at": "2023-11-14T22:13:31.500120000Z",
-              "ending": "reset_unread_data",
-              "role": "server",
-              "initiator": "local",
-              "closer": "close",
-              "half_closed": false,
-              "local": "[2001:db8::1]:443",
-              "peer": "[2001:db8::2]:50000",
-              "netns": 4026531840,
-              "cgroup": 77,
-              "cookie": 5,
-              "pid": 4321,
-              "comm": "nginx",
-              "opened_by": {
-                "pid": 4321,
-                "comm": "nginx"
-              },
-              "duration": 1.50012,
-              "time_wait": "none",
-              "left_behind": {
-                "unread": 512,
-                "unsent": 0,
-                "unacked": 0
-              },
-              "phases": {
-                "connecting": 0.00012,
-                "established": 1.5,
-                "close_wait": null,
-                "fin_wait1": null,
-                "fin_wait2": null,
-                "closing": null,
-                "last_ack": null
-              },
-              "resets_sent": [
-                "unread_data"
-              ],
-              "reset_received": false,
-              "reset_reason": "tcp_abort_on_close",
-              "error": 0,
-              "attributes": [],
-              "confidence": "exact",
-              "doubt": null,
-              "timeline": [
-                {
-                  "at": 0.0,
-                  "event": "syn_received",
-                  "state": "syn_recv",
-                  "by": null
-                },
-                {
-                  "at": 0.00012,
-                  "event": "established",
-                  "state": "established",
-                  "by": null
-                },
-                {
-                  "at": 1.5001,
-                  "event": "close_called",
-                  "state": null,
-                  "by": {
-                    "pid": 4321,
-                    "comm": "nginx"
-                  }
-                },
-                {
-                  "at": 1.50012,
-                  "event": "reset_sent",
-                  "state": "close",
-                  "by": null
-                }
-              ],
-              "timeline_dropped": 0
-            }"#]].assert_eq(&text);
+        expect_file!["../../testdata/line.json"].assert_eq(&text);
     }
 
     #[test]
@@ -288,7 +213,8 @@ mod tests {
         Line::new(&verdict, &Clock::with_wall_offset(0))
             .write(&mut out)
             .unwrap();
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
-        assert_eq!(out.last(), Some(&b'\n'));
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.ends_with('\n'));
     }
 }

@@ -36,6 +36,7 @@ pub struct Status<'a> {
 
 /// How one question is answered.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are the JSON keys")]
 pub struct Question<'a> {
     question: &'static str,
     asks: &'static str,
@@ -171,7 +172,7 @@ pub fn table(coverage: &Coverage) -> String {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     use super::*;
     use crate::sink::prometheus::Metrics;
@@ -182,76 +183,18 @@ mod tests {
         let coverage = sample::coverage();
         let standing = Metrics::new().unwrap().standing();
         let status = Status::new(Some(&coverage), &standing, 1.5);
-        expect![[r#"
-            {
-              "schema": 1,
-              "version": "0.1.0",
-              "state": "degraded",
-              "uptime_seconds": 1.5,
-              "questions": [
-                {
-                  "question": "state",
-                  "asks": "a connection changed state",
-                  "twin": "tracepoint",
-                  "programs": [
-                    "state_tracepoint"
-                  ],
-                  "failures": [
-                    "state_fentry: the kernel refuses trampolines (EPERM)"
-                  ],
-                  "blind_to": null
-                },
-                {
-                  "question": "close",
-                  "asks": "the application let go",
-                  "twin": null,
-                  "programs": [],
-                  "failures": [],
-                  "blind_to": "close() is inferred from the state"
-                }
-              ],
-              "blind_to": [
-                "close() is inferred from the state"
-              ],
-              "losses": {
-                "events": {
-                  "aborted": 0,
-                  "accepted": 0,
-                  "close_called": 0,
-                  "destroyed": 0,
-                  "disconnected": 0,
-                  "forgotten": 0,
-                  "minisock_answered": 0,
-                  "minisock_ended": 0,
-                  "minisock_started": 0,
-                  "reset_received": 0,
-                  "reset_replied": 0,
-                  "reset_sent": 0,
-                  "state_changed": 0
-                },
-                "decode_errors": 0,
-                "evictions": 0,
-                "lines": 0
-              },
-              "tracker": {
-                "connections": 0,
-                "limit": 262144
-              },
-              "connections_ended": 0
-            }"#]].assert_eq(&serde_json::to_string_pretty(&status).unwrap());
+        expect_file!["../../testdata/status.json"]
+            .assert_eq(&serde_json::to_string_pretty(&status).unwrap());
     }
 
     #[test]
     fn the_summary_and_the_table_read_as_recorded() {
         let coverage = sample::coverage();
-        expect![[r#"
-            tracepoint: state; not seen directly: close
-
-            tracepoint  state                a connection changed state
-                                             tried: state_fentry: the kernel refuses trampolines (EPERM)
-            -           close                the application let go
-                                             so: close() is inferred from the state
-        "#]].assert_eq(&format!("{}\n\n{}", summary(&coverage), table(&coverage)));
+        expect_file!["../../testdata/check.txt"].assert_eq(&format!(
+            "{}\n\n{}",
+            summary(&coverage),
+            table(&coverage)
+        ));
     }
 
     #[test]

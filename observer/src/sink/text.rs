@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::classify::{Confidence, TimeWait, Verdict};
+use crate::classify::{Closer, Confidence, TimeWait, Verdict};
 use crate::clock::Clock;
 use crate::event::Task;
 
@@ -52,6 +52,14 @@ fn ends(verdict: &Verdict) -> String {
     )
 }
 
+fn call(closer: Closer) -> &'static str {
+    match closer {
+        Closer::Close => "close()",
+        Closer::Shutdown => "shutdown()",
+        Closer::Exit => "process exit",
+    }
+}
+
 /// Three significant digits and a unit.
 fn span(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -76,11 +84,7 @@ fn remarks(verdict: &Verdict) -> Vec<String> {
         .initiator
         .map(|initiator| format!("by {}", initiator.label()));
     remarks.extend(by);
-    remarks.extend(
-        verdict
-            .closer
-            .map(|closer| format!("closer {}", closer.label())),
-    );
+    remarks.extend(verdict.closer.map(|closer| call(closer).to_owned()));
     if verdict.half_closed == Some(true) {
         remarks.push("half-closed".to_owned());
     }
@@ -118,7 +122,7 @@ fn remarks(verdict: &Verdict) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     use super::*;
     use crate::sink::sample;
@@ -135,10 +139,7 @@ mod tests {
         let mut old = sample::unknown();
         old.doubt = Some("older than the agent");
         let lines = line(&sample::reset_with_unread_data()) + &line(&old);
-        expect![[r#"
-            22:13:31.500120 reset_unread_data        server  4321/nginx             [2001:db8::1]:443 → [2001:db8::2]:50000            1.50s  by local, closer close, unread 512 B
-            22:13:21.000000 unknown                  unknown -                      - → -                                                  ?  partial: older than the agent
-        "#]].assert_eq(&lines);
+        expect_file!["../../testdata/lines.txt"].assert_eq(&lines);
     }
 
     #[test]

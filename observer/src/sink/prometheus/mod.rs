@@ -4,15 +4,17 @@
 //! exists at 0 from the start. The label values of a counter are resolved once, so that
 //! counting is one atomic addition at a fixed index.
 
+mod register;
+
 use observer_ebpf::wire::Kind;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
-use super::names::{self, Metric};
-use crate::classify::{Confidence, Ending, Phase, ResetCause, Role, Verdict};
+use self::register::{counter, counters, gauge, gauges, histograms, series};
+use super::names;
+use crate::classify::{Confidence, Ending, ResetCause, Role, Verdict};
 use crate::probe::Coverage;
 use crate::track::TimeWaitEnd;
 
@@ -217,142 +219,5 @@ fn add_per_kind(counters: &[IntCounter], counts: &PerKind) {
     }
 }
 
-fn series<const N: usize>(
-    registry: &Registry,
-    metric: &Metric,
-    values: [&str; N],
-) -> Result<Vec<IntCounter>, prometheus::Error> {
-    let counters = counters(registry, metric)?;
-    Ok(values
-        .map(|value| counters.with_label_values(&[value]))
-        .to_vec())
-}
-
-fn counters(registry: &Registry, metric: &Metric) -> Result<IntCounterVec, prometheus::Error> {
-    let counters = IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
-    registry.register(Box::new(counters.clone()))?;
-    Ok(counters)
-}
-
-fn counter(registry: &Registry, metric: &Metric) -> Result<IntCounter, prometheus::Error> {
-    let counter = IntCounter::new(metric.name, metric.help)?;
-    registry.register(Box::new(counter.clone()))?;
-    Ok(counter)
-}
-
-fn gauges(registry: &Registry, metric: &Metric) -> Result<IntGaugeVec, prometheus::Error> {
-    let gauges = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
-    registry.register(Box::new(gauges.clone()))?;
-    Ok(gauges)
-}
-
-fn gauge(registry: &Registry, metric: &Metric) -> Result<IntGauge, prometheus::Error> {
-    let gauge = IntGauge::new(metric.name, metric.help)?;
-    registry.register(Box::new(gauge.clone()))?;
-    Ok(gauge)
-}
-
-fn histograms(registry: &Registry) -> Result<Vec<Histogram>, prometheus::Error> {
-    let metric = names::PHASE_DURATION;
-    let options =
-        HistogramOpts::new(metric.name, metric.help).buckets(names::PHASE_BUCKETS.to_vec());
-    let histograms = HistogramVec::new(options, metric.labels)?;
-    registry.register(Box::new(histograms.clone()))?;
-    Ok(Phase::ALL
-        .map(|phase| histograms.with_label_values(&[phase.label()]))
-        .to_vec())
-}
-
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
-
-    use expect_test::expect_file;
-
-    use super::*;
-    use crate::sink::sample;
-
-    fn fresh() -> String {
-        let metrics = Metrics::new().unwrap();
-        metrics.cover(&sample::coverage());
-        String::from_utf8(metrics.encode().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_fresh_page_has_every_series() {
-        let page = fresh();
-        let mut shape = String::new();
-        for line in page.lines() {
-            // What the process collector measures differs from run to run.
-            let line = match line.split_once(' ') {
-                Some((name, _)) if name.starts_with("process_") => name,
-                _ => line,
-            };
-            shape += line;
-            shape.push('\n');
-        }
-        expect_file!["../../testdata/metrics.txt"].assert_eq(&shape);
-    }
-
-    #[test]
-    fn the_series_stay_within_their_budget() {
-        // The sample has 2 questions; 12 are more than the agent asks.
-        let count = fresh()
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .count()
-            + 10 * names::TWINS.len();
-        assert!(count <= 300, "{count} series");
-    }
-
-    #[test]
-    fn a_verdict_counts_where_it_belongs() {
-        let metrics = Metrics::new().unwrap();
-        metrics.count_verdict(&sample::reset_with_unread_data());
-        let page = String::from_utf8(metrics.encode().unwrap()).unwrap();
-        for line in [
-            r#"tcp_observer_connections_ended_total{ending="reset_unread_data",role="server"} 1"#,
-            r#"tcp_observer_verdicts_total{confidence="exact"} 1"#,
-            r#"tcp_observer_resets_sent_total{cause="unread_data"} 1"#,
-            r#"tcp_observer_bytes_abandoned_total{queue="unread"} 512"#,
-            r#"tcp_observer_phase_duration_seconds_count{phase="established"} 1"#,
-            r#"tcp_observer_phase_duration_seconds_count{phase="close_wait"} 0"#,
-            "tcp_observer_resets_received_total 0",
-        ] {
-            assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
-        }
-        let ended: Vec<_> = page
-            .lines()
-            .filter(|line| {
-                line.starts_with("tcp_observer_connections_ended_total") && !line.ends_with(" 0")
-            })
-            .collect();
-        assert_eq!(ended.len(), 1, "{ended:?}");
-    }
-
-    #[test]
-    fn promtool_finds_nothing_to_say() {
-        let promtool = Command::new("promtool")
-            .args(["check", "metrics"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let Ok(mut promtool) = promtool else {
-            // `eprintln!` would be captured.
-            writeln!(std::io::stderr(), "SKIPPED: promtool is not installed").unwrap();
-            return;
-        };
-        promtool
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(fresh().as_bytes())
-            .unwrap();
-        let output = promtool.wait_with_output().unwrap();
-        let said =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{said}");
-    }
-}
+mod tests;
