@@ -54,8 +54,7 @@ impl Decoder {
     pub fn decode(&self, record: &[u8]) -> Result<Event, DecodeError> {
         let (header, _) = wire::Header::read_from_prefix(record)
             .map_err(|_short| DecodeError::Short(record.len()))?;
-        let kind =
-            Kind::from_number(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
+        let kind = Kind::from_number(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
         let body = match kind {
             Kind::StateChanged => self.state_changed(&read(record, header)?),
             Kind::CloseCalled => Ok(close_called(&read(record, header)?)),
@@ -71,12 +70,20 @@ impl Decoder {
             Kind::Destroyed => read::<wire::Destroyed>(record, header).map(|_| Body::Destroyed),
             Kind::Accepted => Ok(accepted(&read(record, header)?)),
         }?;
-        Ok(Event { at: Timestamp(header.at_ns), cpu: header.cpu, sock: SockId(header.sock), body })
+        Ok(Event {
+            at: Timestamp(header.at_ns),
+            cpu: header.cpu,
+            sock: SockId(header.sock),
+            body,
+        })
     }
 
     fn state_changed(&self, record: &wire::StateChanged) -> Result<Body, DecodeError> {
         let kind = record.header.kind;
-        let (old, new) = (state_of(kind, record.old_state)?, state_of(kind, record.new_state)?);
+        let (old, new) = (
+            state_of(kind, record.old_state)?,
+            state_of(kind, record.new_state)?,
+        );
         Ok(Body::StateChanged {
             old,
             new,
@@ -113,7 +120,10 @@ impl Decoder {
                 | State::Closing) => ReplyTarget::Socket { state, ends, netns },
             }
         };
-        Ok(Body::ResetReplied { reason: reason_of(record.reason, &self.vocabulary), target })
+        Ok(Body::ResetReplied {
+            reason: reason_of(record.reason, &self.vocabulary),
+            target,
+        })
     }
 
     fn minisock_answered(&self, record: &wire::MinisockAnswered) -> Result<Body, DecodeError> {
@@ -127,7 +137,11 @@ impl Decoder {
 
 fn read<T: FromBytes>(record: &[u8], header: wire::Header) -> Result<T, DecodeError> {
     let expected = size_of::<T>();
-    let size = |got| DecodeError::Size { kind: header.kind, expected, got };
+    let size = |got| DecodeError::Size {
+        kind: header.kind,
+        expected,
+        got,
+    };
     if usize::from(header.size) != expected {
         return Err(size(usize::from(header.size)));
     }
@@ -135,7 +149,10 @@ fn read<T: FromBytes>(record: &[u8], header: wire::Header) -> Result<T, DecodeEr
 }
 
 fn close_called(record: &wire::CloseCalled) -> Body {
-    Body::CloseCalled { task: task_of(&record.task), timeout: record.timeout }
+    Body::CloseCalled {
+        task: task_of(&record.task),
+        timeout: record.timeout,
+    }
 }
 
 fn reset_received(record: &wire::ResetReceived) -> Result<Body, DecodeError> {
@@ -161,7 +178,9 @@ fn aborted(record: &wire::Teardown) -> Result<Body, DecodeError> {
 }
 
 fn forgotten(record: &wire::Teardown) -> Body {
-    Body::Forgotten { task: task_of(&record.task) }
+    Body::Forgotten {
+        task: task_of(&record.task),
+    }
 }
 
 fn minisock_started(record: &wire::MinisockStarted) -> Result<Body, DecodeError> {
@@ -180,5 +199,7 @@ fn minisock_ended(record: &wire::MinisockEnded) -> Result<Body, DecodeError> {
 }
 
 fn accepted(record: &wire::Accepted) -> Body {
-    Body::Accepted { task: task_of(&record.task) }
+    Body::Accepted {
+        task: task_of(&record.task),
+    }
 }

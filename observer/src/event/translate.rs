@@ -30,7 +30,11 @@ pub(super) fn substate_of(kind: u16, state: u8) -> Result<Substate, DecodeError>
 }
 
 pub(super) fn task_of(task: &wire::Task) -> Task {
-    let name = task.comm.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = task
+        .comm
+        .split(|byte| *byte == 0)
+        .next()
+        .unwrap_or_default();
     Task {
         pid: task.pid,
         comm: String::from_utf8_lossy(name).into(),
@@ -71,8 +75,10 @@ pub(super) fn truth_of(byte: u8) -> Option<bool> {
 }
 
 pub(super) fn reason_of(number: u32, vocabulary: &Vocabulary) -> Option<ResetReason> {
-    (number != flag::NO_REASON)
-        .then(|| ResetReason { number, name: vocabulary.reset_reason(number).into() })
+    (number != flag::NO_REASON).then(|| ResetReason {
+        number,
+        name: vocabulary.reset_reason(number).into(),
+    })
 }
 
 pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> Socket {

@@ -85,7 +85,9 @@ impl Vocabulary {
     /// The name of a reset reason's number; `unnamed` if BTF has none for it.
     pub fn reset_reason(&self, number: u32) -> &str {
         let mut reasons = self.reset_reasons.iter();
-        reasons.find(|(known, _)| *known == number).map_or("unnamed", |(_, name)| name)
+        reasons
+            .find(|(known, _)| *known == number)
+            .map_or("unnamed", |(_, name)| name)
     }
 
     /// What `tcp_timewait_state_process` decided, by its number.
