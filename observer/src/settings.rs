@@ -12,7 +12,7 @@ use crate::track::Limits;
 /// Where a scraper finds the agent unless told otherwise (RFC 793).
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:10793";
 
-/// Bounds of the tracker: about 400 MB if every connection were at its longest timeline.
+/// Bounds of the tracker's memory.
 pub const LIMITS: Limits = Limits {
     connections: 262_144,
     steps: 32,

@@ -1,8 +1,12 @@
 //! `tcp-observer trace`: one line for each connection as it ends.
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::app::{App, Outlet};
 use crate::cli::{Log, Trace};
@@ -34,6 +38,7 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
         super::stop_on_signals(&stop)?;
         let format = if json { Format::Json } else { Format::Text };
         let out = Box::new(super::standard_output()?);
+        stop_on_closed_pipe(&out, &stop);
         let on_closed_pipe = OnClosedPipe::Stop(stop.clone());
         let lines = Lines::start(out, format, Arc::clone(&clock), on_closed_pipe)
             .context("cannot start a thread")?;
@@ -69,6 +74,23 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
         super::say(&line);
     }
     Ok(())
+}
+
+/// Ends the trace when its reader goes away, even if no connection ends after that. Regular
+/// files have no readers, and cannot be watched.
+fn stop_on_closed_pipe(out: &File, stop: &Stop) {
+    let watched = out
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|out| AsyncFd::with_interest(out, Interest::ERROR));
+    if let Ok(watched) = watched {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            if watched.ready(Interest::ERROR).await.is_ok() {
+                stop.set();
+            }
+        });
+    }
 }
 
 /// What was lost, in one line; nothing if nothing was.

@@ -19,7 +19,7 @@ use crate::classify::Verdict;
 use crate::clock::Clock;
 use crate::stop::Stop;
 
-/// Verdicts that may wait to be written: about 100 MB at the worst.
+/// Verdicts that may wait to be written; each is one to two kilobytes.
 const WAITING: usize = 65_536;
 
 /// Bytes that are gathered for one write while more verdicts wait.
@@ -168,8 +168,6 @@ impl Writer {
                 );
             }
             (Err(error), failing) => {
-                self.lost.fetch_add(lines, Ordering::Relaxed);
-                self.failing = true;
                 let stop = match &self.on_closed_pipe {
                     OnClosedPipe::Stop(stop) if error.kind() == io::ErrorKind::BrokenPipe => {
                         Some(stop)
@@ -177,8 +175,12 @@ impl Writer {
                     OnClosedPipe::Stop(_) | OnClosedPipe::CarryOn => None,
                 };
                 if let Some(stop) = stop {
-                    stop.set();
-                } else if !failing {
+                    // Whoever closed it has read all that it wanted: nothing is lost.
+                    return stop.set();
+                }
+                self.lost.fetch_add(lines, Ordering::Relaxed);
+                self.failing = true;
+                if !failing {
                     warn!(%error, "lines cannot be written; they are counted as lost until they can");
                 }
             }
