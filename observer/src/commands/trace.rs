@@ -82,7 +82,7 @@ fn stop_on_closed_pipe(out: &File, stop: &Stop) {
     let watched = out
         .as_fd()
         .try_clone_to_owned()
-        .and_then(|out| AsyncFd::with_interest(out, Interest::ERROR));
+        .and_then(|out| AsyncFd::try_with_interest(out, Interest::ERROR).map_err(Into::into));
     if let Ok(watched) = watched {
         let stop = stop.clone();
         tokio::spawn(async move {
