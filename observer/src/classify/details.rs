@@ -103,7 +103,8 @@ pub(super) fn closed_by(closed: &Closed, ending: Ending) -> Option<&Task> {
             let inside_close = exit
                 .filter(|exit| exit.socket.release == Release::Yes && exit.socket.error == 0)
                 .map(|exit| &exit.task);
-            fin.or(inside_close).or(call)
+            fin.or(inside_close)
+                .or_else(|| call.filter(|_| closer(closed).is_some()))
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     };
     match closed.reset_received {
         Some(reset) if reset.segment_is_reset == Some(false) => None,
+        Some(_) if closed.reset_is_ambiguous() && closed.lossy() => None,
         Some(_) if closed.reset_is_ambiguous() && ending == Ending::PeerResetWhileClosing => {
             Found::inferred(
                 ending,

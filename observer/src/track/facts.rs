@@ -256,8 +256,11 @@ impl Closed {
         self.teardown.forgotten = Some(task);
     }
 
+    /// Keeps the first gap, but for a loss: after one, what was not seen proves nothing.
     pub(super) fn note_gap(&mut self, gap: Gap) {
-        self.gap.get_or_insert(gap);
+        if self.gap.is_none() || gap == Gap::Loss {
+            self.gap = Some(gap);
+        }
     }
 
     fn note_act(&mut self, at: Timestamp, event: &'static str, by: &Task, steps: usize) {

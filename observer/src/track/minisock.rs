@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::classify::Phase;
 use crate::event::{Ends, ResetReason, SockId, State, Substate, Task, Timestamp, TwStatus};
 
-use super::closed::{Closed, Fate, Gap, Minisock, Origin, ResetSource};
+use super::closed::{Fate, Gap, Minisock, ResetSource};
 use super::table::Slot;
 use super::{AFTER_EXIT, Output, ResetCause, Step, Tracker};
 
@@ -42,10 +42,7 @@ impl Tracker {
         minisock: SockId,
         substate: Substate,
     ) {
-        let slot = self.table.sock(sock).unwrap_or_else(|| {
-            let facts = Closed::new(self.sight, Origin::Unseen, at, State::FinWait2);
-            self.start(sock, Box::new(facts))
-        });
+        let slot = self.live_slot(sock, at, State::FinWait2);
         self.with_slot(slot, |closed, steps| {
             let fate = (substate == Substate::TimeWait).then_some((Fate::TimeWait, at));
             closed.minisock = Some(Minisock { at, substate, fate });

@@ -290,12 +290,27 @@ impl Tracker {
             state,
             State::Close | State::Listen | State::TimeWait | State::NewSynRecv
         );
-        if live && self.table.sock(sock).is_none() {
-            self.start(
-                sock,
-                Box::new(Closed::new(self.sight, Origin::Unseen, at, state)),
-            );
+        if live {
+            self.live_slot(sock, at, state);
         }
+    }
+
+    /// The record of a connection that has not gone to CLOSE, started if there is none.
+    fn live_slot(&mut self, sock: SockId, at: Timestamp, state: State) -> Slot {
+        if let Some(slot) = self.table.sock(sock) {
+            if self
+                .table
+                .record(slot)
+                .is_some_and(|record| record.facts.exit.is_none())
+            {
+                return slot;
+            }
+            self.overtake(slot);
+        }
+        self.start(
+            sock,
+            Box::new(Closed::new(self.sight, Origin::Unseen, at, state)),
+        )
     }
 
     fn reset_sent(

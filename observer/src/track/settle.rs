@@ -71,11 +71,12 @@ impl Tracker {
     }
 
     /// The pointer of this record means another connection from here on.
-    fn overtake(&mut self, slot: Slot) {
+    pub(super) fn overtake(&mut self, slot: Slot) {
         let Some(record) = self.table.record(slot) else {
             return;
         };
-        if record.facts.minisock.is_some() && record.facts.exit.is_some() {
+        let outlives_socket = record.facts.minisock.is_some() || record.held_by_ends();
+        if outlives_socket && record.facts.exit.is_some() {
             self.table.forget_sock(slot);
         } else {
             let gap = record.facts.exit.is_none().then_some(Gap::End);
