@@ -6,10 +6,12 @@
     reason = "xtask speaks to a person at a terminal"
 )]
 
+mod artifacts;
 mod command;
 mod place;
 mod setup;
 mod stopwatch;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ struct Arguments {
 enum Task {
     /// Finds or installs what a machine needs to build and test
     Setup(setup::Args),
+    /// Runs the kernel tests on every kernel, each in a VM
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
@@ -43,5 +47,6 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup(args) => setup::main(&args),
+        Task::Vm(args) => vm::main(&args),
     }
 }

@@ -64,12 +64,20 @@ impl Kernel {
         Ok(place::cache()?.join("kernels").join(self.series))
     }
 
-    /// Whether the cache holds what the pin asks for, or what was taken in its
-    /// place when the mirror did not have it.
-    pub(crate) fn is_cached(&self) -> Result<bool> {
-        let origin = self.folder()?.join("origin");
-        let text = fs::read_to_string(origin).unwrap_or_default();
-        Ok(text.lines().next() == Some(self.pin().as_str()))
+    /// What the cache holds of this series, if anything.
+    pub(crate) fn cached(&self) -> Result<Option<Cached>> {
+        let folder = self.folder()?;
+        let Ok(origin) = fs::read_to_string(folder.join("origin")) else {
+            return Ok(None);
+        };
+        let mut lines = origin.lines();
+        let is_current = lines.next() == Some(self.pin().as_str());
+        let fetched = lines.next().unwrap_or_default().to_owned();
+        Ok(Some(Cached {
+            folder,
+            fetched,
+            is_current,
+        }))
     }
 
     fn pin(&self) -> String {
@@ -77,8 +85,56 @@ impl Kernel {
     }
 }
 
-/// Fetches kernels into the cache, one line each.
-pub(crate) fn fetch(kernels: &[&Kernel]) -> Result<()> {
+/// A kernel in the cache.
+pub(crate) struct Cached {
+    pub(crate) folder: PathBuf,
+    /// Package and version that were fetched.
+    fetched: String,
+    /// Whether it is what the pin asks for, or what was taken in its place when
+    /// the mirror did not have that.
+    is_current: bool,
+}
+
+/// One line per kernel in the cache; an error if one is missing.
+pub(crate) fn list() -> Result<()> {
+    let mut missing = Vec::new();
+    for kernel in KERNELS {
+        match kernel.cached()? {
+            Some(cached) => {
+                let what = format!("kernel {}", kernel.series);
+                println!(
+                    "{what:<24} {} in {}",
+                    cached.fetched,
+                    cached.folder.display()
+                );
+            }
+            None => missing.push(kernel.series),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("no kernel of the series {}", missing.join(", "))
+}
+
+/// Fetches what the cache lacks. What cannot be had is said in one line each.
+pub(crate) fn fetch_missing() -> Result<()> {
+    let mut kernels = Vec::new();
+    for kernel in KERNELS {
+        if !kernel.cached()?.is_some_and(|cached| cached.is_current) {
+            kernels.push(kernel);
+        }
+    }
+    if kernels.is_empty() {
+        return Ok(());
+    }
+    if let Err(error) = fetch(&kernels) {
+        println!("setup: kernels not fetched: {error:#}");
+    }
+    Ok(())
+}
+
+fn fetch(kernels: &[&Kernel]) -> Result<()> {
     let mut suites: Vec<&str> = Vec::new();
     for suite in kernels.iter().flat_map(|kernel| kernel.suites) {
         if !suites.contains(suite) {
@@ -88,8 +144,9 @@ pub(crate) fn fetch(kernels: &[&Kernel]) -> Result<()> {
     println!("kernels: reading the indexes of {}", suites.join(", "));
     let mirror = Mirror::open(&place::cache()?.join("apt"), &suites)?;
     for kernel in kernels {
-        fetch_one(kernel, &mirror)
-            .with_context(|| format!("could not fetch the kernel {}", kernel.series))?;
+        if let Err(error) = fetch_one(kernel, &mirror) {
+            println!("kernel {}: not fetched: {error:#}", kernel.series);
+        }
     }
     Ok(())
 }

@@ -14,7 +14,6 @@ use std::process::Command;
 
 use crate::command;
 use crate::stopwatch::Stopwatch;
-use kernels::Kernel;
 
 /// What a command needs from the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -50,8 +49,6 @@ pub(crate) enum Step {
     Apt(&'static [&'static str]),
     /// A command that needs no root.
     Run(Command),
-    /// A kernel for the cache.
-    Kernel(&'static Kernel),
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,30 +66,41 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         args.parts.as_slice()
     };
     ensure(parts)?;
-    for need in needs::of(parts)? {
+    for need in needs::of(parts) {
         if let State::Found(where_) = need.state {
             println!("{:<24} {where_}", need.what);
         }
+    }
+    if parts.contains(&Part::Vm) {
+        kernels::list()?;
     }
     println!("ready in {watch}");
     Ok(())
 }
 
-/// Sees to it that the parts are there. Silent when they are.
+/// Sees to it that the parts are there. Silent when they are. A kernel that
+/// cannot be had is named, and left to the caller: the others can be tested on.
 pub(crate) fn ensure(parts: &[Part]) -> Result<()> {
     let mut work = Work::default();
-    for need in needs::of(parts)? {
+    for need in needs::of(parts) {
         if let State::Missing(steps) = need.state {
             work.add(need.what, steps);
         }
     }
-    if work.missing.is_empty() {
-        return Ok(());
+    if !work.missing.is_empty() {
+        println!("setup: missing {}", work.missing.join(", "));
+        work.refuse_if_not_permitted()?;
+        work.perform()?;
+        refuse_if_incomplete(parts)?;
     }
-    println!("setup: missing {}", work.missing.join(", "));
-    work.refuse_if_not_permitted()?;
-    work.perform()?;
-    let left: Vec<String> = needs::of(parts)?
+    if parts.contains(&Part::Vm) {
+        kernels::fetch_missing()?;
+    }
+    Ok(())
+}
+
+fn refuse_if_incomplete(parts: &[Part]) -> Result<()> {
+    let left: Vec<String> = needs::of(parts)
         .into_iter()
         .filter(|need| matches!(need.state, State::Missing(_)))
         .map(|need| need.what)
@@ -109,7 +117,6 @@ struct Work {
     missing: Vec<String>,
     packages: Vec<&'static str>,
     commands: Vec<Command>,
-    kernels: Vec<&'static Kernel>,
 }
 
 impl Work {
@@ -125,7 +132,6 @@ impl Work {
                     }
                 }
                 Step::Run(command) => self.commands.push(command),
-                Step::Kernel(kernel) => self.kernels.push(kernel),
             }
         }
     }
@@ -133,8 +139,7 @@ impl Work {
     fn refuse_if_not_permitted(&self) -> Result<()> {
         let has_apt = command::find("apt-get").is_some();
         let may_install = self.packages.is_empty() || (has_apt && Uid::effective().is_root());
-        let may_fetch = self.kernels.is_empty() || has_apt;
-        if may_install && may_fetch {
+        if may_install {
             return Ok(());
         }
         let mut lines = Vec::new();
@@ -172,9 +177,6 @@ impl Work {
         for step in &mut self.commands {
             println!("setup: {}", command::line(step));
             command::run(step)?;
-        }
-        if !self.kernels.is_empty() {
-            kernels::fetch(&self.kernels)?;
         }
         Ok(())
     }

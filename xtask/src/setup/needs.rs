@@ -3,43 +3,31 @@
 
 use std::process::Command;
 
-use anyhow::Result;
-
-use super::kernels::KERNELS;
 use super::{Need, Part, State, Step, probes};
 use crate::command;
 
-/// The needs of some parts, in the order in which they are installed.
-pub(crate) fn of(parts: &[Part]) -> Result<Vec<Need>> {
+/// The needs of some parts, in the order in which they are installed. The kernels
+/// of the VMs are apart, see [`super::kernels`].
+pub(crate) fn of(parts: &[Part]) -> Vec<Need> {
     let mut needs = Vec::new();
     for part in parts {
         match part {
             Part::Probes => needs.extend([probes::compiler(), probes::linker()]),
-            Part::Vm => needs.extend(vm()?),
+            Part::Vm => needs.extend(vm()),
             Part::Lint => needs.extend(lint()),
             Part::Accept => needs.extend(accept()),
         }
     }
-    Ok(needs)
+    needs
 }
 
-fn vm() -> Result<Vec<Need>> {
-    let mut needs = vec![
+fn vm() -> Vec<Need> {
+    vec![
         program("qemu-system-x86_64", &["qemu-system-x86"]),
         busybox(),
         program("depmod", &["kmod"]),
-        program("dpkg-deb", &["dpkg"]),
-    ];
-    for kernel in KERNELS {
-        let state = if kernel.is_cached()? {
-            State::Found(kernel.folder()?.display().to_string())
-        } else {
-            State::Missing(vec![Step::Kernel(kernel)])
-        };
-        let what = format!("kernel {}", kernel.series);
-        needs.push(Need { what, state });
-    }
-    Ok(needs)
+        program("ldd", &["libc-bin"]),
+    ]
 }
 
 /// The guest has no libraries of its own when its shell starts, so a busybox
