@@ -6,7 +6,7 @@
 pub(crate) mod kernels;
 mod mirror;
 mod needs;
-mod probes;
+pub(crate) mod probes;
 
 use anyhow::{Result, bail};
 use nix::unistd::Uid;

@@ -6,7 +6,8 @@ mod archive;
 mod guest;
 mod modules;
 mod qemu;
-mod report;
+pub(crate) mod report;
+mod totals;
 
 use std::env;
 use std::fs;
@@ -22,6 +23,7 @@ use crate::{artifacts, place};
 use guest::Guest;
 use qemu::{Accelerator, Machine};
 use report::Report;
+pub(crate) use totals::Totals;
 
 /// How many lines of a console tell what went wrong.
 const TAIL: usize = 40;
@@ -63,19 +65,6 @@ fn series(name: &str) -> Result<&'static Kernel, String> {
         })
 }
 
-/// What all boots together amount to.
-#[derive(Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) passed: usize,
-    pub(crate) failed: usize,
-    pub(crate) skipped: usize,
-    /// Kernels on which the tests ran.
-    pub(crate) kernels: usize,
-    pub(crate) backends: usize,
-    /// Kernels and boots that do not count, and why.
-    pub(crate) faults: Vec<String>,
-}
-
 /// `cargo xtask vm`.
 pub(crate) fn main(args: &Args) -> Result<()> {
     let totals = run(args)?;
@@ -88,13 +77,15 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The defaults of the command line: every kernel, every backend, no filter.
-pub(crate) fn everything() -> Args {
-    Args {
-        kernels: Vec::new(),
-        backend: vec![Backend::Fentry, Backend::Kprobe, Backend::Tracepoint],
-        limit: 12,
-        filter: Vec::new(),
+impl Args {
+    /// Every kernel, every backend, every case: the defaults of the command line.
+    pub(crate) fn everything() -> Self {
+        Self {
+            kernels: Vec::new(),
+            backend: vec![Backend::Fentry, Backend::Kprobe, Backend::Tracepoint],
+            limit: 12,
+            filter: Vec::new(),
+        }
     }
 }
 
@@ -107,10 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<Totals> {
         );
     }
     setup::ensure(&[Part::Probes, Part::Vm])?;
-    let mut totals = Totals {
-        backends: args.backend.len(),
-        ..Totals::default()
-    };
+    let mut totals = Totals::of_backends(args.backend.len());
     let (present, missing) = chosen(&args.kernels)?;
     for kernel in &missing {
         println!(
@@ -239,24 +227,8 @@ impl Guests<'_> {
         if !report.is_success() {
             print_failure(kernel, &report, &console, &folder);
         }
-        totals.add(kernel, &report);
+        totals.add(kernel.series, &report);
         Ok(())
-    }
-}
-
-impl Totals {
-    fn add(&mut self, kernel: &Kernel, report: &Report) {
-        self.passed += report.passed;
-        self.failed += report.failed;
-        self.skipped += report.skipped.len();
-        self.kernels += 1;
-        let series = kernel.series;
-        self.faults.extend(
-            report
-                .faults
-                .iter()
-                .map(|fault| format!("{series}: {fault}")),
-        );
     }
 }
 

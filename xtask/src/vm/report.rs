@@ -57,6 +57,8 @@ pub(crate) struct Report {
     pub(crate) boot_seconds: Option<f64>,
     pub(crate) passed: usize,
     pub(crate) failed: usize,
+    /// Names of those that passed or failed.
+    pub(crate) ran: Vec<String>,
     /// Name and reason.
     pub(crate) skipped: Vec<(String, String)>,
     /// Why the boot as a whole does not count; empty means success.
@@ -89,6 +91,9 @@ pub(crate) fn judge(console: &str, results: &str, boot: Boot) -> Report {
                 detail,
             }) => {
                 let detail = detail.unwrap_or_default();
+                if outcome != Outcome::Skipped {
+                    report.ran.push(case.clone());
+                }
                 match outcome {
                     Outcome::Passed => report.passed += 1,
                     Outcome::Failed => report.fail_case(&case, &detail),
