@@ -56,19 +56,26 @@ struct Row {
     reason = "the namespace is the calling thread's, as long as there is a Net"
 )]
 impl Net {
-    /// Moves the calling thread into a new namespace with `lo` up.
+    /// Moves the calling thread into a new namespace, with `lo` up, an address that answers
+    /// nothing, and a small hash table of its own where the kernel can give it one: reading
+    /// /proc/net/tcp walks the whole table.
     pub fn enter() -> Result<Self> {
         unshare_net()?;
-        // A namespace inside that one gets a small hash table of its own where the kernel has
-        // such a knob; reading /proc/net/tcp walks the whole table.
+        // The knob is for the namespaces that are made inside this one.
         let knob = "/proc/sys/net/ipv4/tcp_child_ehash_entries";
         if fs::exists(knob)? {
             fs::write(knob, "1024").with_context(|| format!("cannot set {knob}"))?;
-            unshare_net()?;
         }
-        netlink::loopback_up()?;
+        let net = Self::enter_plain()?;
         netlink::route_into_the_void(VOID)?;
         netlink::route_into_the_void(VOID_BACK)?;
+        Ok(net)
+    }
+
+    /// Moves the calling thread into a new namespace with `lo` up, and nothing else.
+    pub fn enter_plain() -> Result<Self> {
+        unshare_net()?;
+        netlink::loopback_up()?;
         let alive = File::open("/proc/thread-self/ns/net").context("cannot open the namespace")?;
         let inode = alive.metadata()?.ino();
         Ok(Self {
