@@ -138,8 +138,11 @@ fn full_speed(agent_path: &Path, address: SocketAddr, checks: &mut Checks) -> Re
     let took = start.elapsed();
     say(&format!("  it took {:.1} s", took.as_secs_f64()))?;
 
+    // Connections of the rest of the host come and go: the lowest reading counts.
+    let mut tracked = u64::MAX;
     let forgotten = wait_for("the agent to forget", FORGETTING, || {
-        Ok((Reading::of(address)?.tracked <= before.tracked).then_some(()))
+        tracked = tracked.min(Reading::of(address)?.tracked);
+        Ok((tracked <= before.tracked).then_some(()))
     });
     thread::sleep(FORGETTING.saturating_sub(start.elapsed().saturating_sub(took)));
     let after = Reading::of(address)?;
@@ -170,7 +173,7 @@ fn full_speed(agent_path: &Path, address: SocketAddr, checks: &mut Checks) -> Re
     let holds = forgotten.is_ok();
     checks.row(
         "tracked after 10 s",
-        after.tracked,
+        tracked,
         &format!("at most {} (before)", before.tracked),
         holds,
     )
