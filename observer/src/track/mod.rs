@@ -161,7 +161,7 @@ impl Tracker {
     /// was handled: what an unread event would still tell comes too late.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         while let Some(slot) = self.table.due(now) {
-            self.finalise(slot, None);
+            self.finalise_overdue(slot);
         }
         while let Some(end) = self.time_waits.due(now) {
             self.outputs.push_back(Output::TimeWaitEnded(end));

@@ -152,6 +152,16 @@ impl Tracker {
         }
     }
 
+    /// What a record waited for did not come. A minisock always ends: its end was missed.
+    pub(super) fn finalise_overdue(&mut self, slot: Slot) {
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let facts = &record.facts;
+        let missed = facts.minisock.is_some() && facts.fate().is_none();
+        self.finalise(slot, missed.then_some(Gap::End));
+    }
+
     /// Takes a record out and says what is known of it.
     pub(super) fn finalise(&mut self, slot: Slot, gap: Option<Gap>) {
         let Some(mut closed) = self.table.remove(slot) else {

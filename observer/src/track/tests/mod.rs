@@ -5,7 +5,7 @@ mod lives;
 
 use proptest::prelude::*;
 
-use super::{Closed, Limits, Origin, Output, Sight, Tracker};
+use super::{Closed, Limits, Origin, Output, Sight, Step, Tracker};
 use crate::classify::classify;
 use crate::event::{Body, Ends, Event, Release, SockId, State, Timestamp};
 
@@ -208,4 +208,10 @@ fn a_timer_is_told_and_kept() {
     assert_eq!(tracker.tracked(), 1);
     tracker.handle_timeout(Timestamp(100_001_000));
     assert_eq!((tracker.tracked(), closed(&mut tracker).len()), (0, 1));
+}
+
+#[test]
+fn a_record_stays_small() {
+    assert!(size_of::<Closed>() <= 640, "{}", size_of::<Closed>());
+    assert!(size_of::<Step>() <= 64, "{}", size_of::<Step>());
 }
