@@ -1,1 +1,6 @@
 //! Builds, tests and measures tcp-observer.
+
+pub mod agent;
+pub mod demo;
+pub mod judge;
+pub mod scenario;
