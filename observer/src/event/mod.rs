@@ -6,6 +6,7 @@
 
 mod decode;
 mod parts;
+mod translate;
 mod vocabulary;
 
 pub use decode::{DecodeError, Decoder};

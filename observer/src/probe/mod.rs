@@ -5,8 +5,19 @@
 //! [`StartError`] that says what to do. What did not attach is data ([`Coverage`]), never
 //! an error, unless nothing works.
 
+mod attach;
+mod coverage;
+mod kernel;
+mod layout;
+mod load;
+mod plan;
+mod ring;
+
 use crate::event::Vocabulary;
 use crate::track::Sight;
+
+pub use kernel::Facts;
+pub use ring::Ring;
 
 /// Which twin of each probe to prefer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,28 +53,8 @@ pub struct Probes {
     pub vocabulary: Vocabulary,
     /// What is answered by which twin, and what is not.
     pub coverage: Coverage,
-}
-
-/// The ring buffer and the counters of what did not fit into it.
-#[derive(Debug)]
-pub struct Ring {}
-
-impl Ring {
-    /// Waits until there is something to read.
-    pub async fn readable(&mut self) -> std::io::Result<()> {
-        std::future::pending().await
-    }
-
-    /// Hands at most `limit` records to `take`, oldest first; returns how many.
-    pub fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize {
-        let _ = (limit, take);
-        0
-    }
-
-    /// Records lost so far because the ring was full, indexed by `wire::Kind` number.
-    pub fn lost(&self) -> std::io::Result<[u64; observer_ebpf::wire::Kind::SLOTS as usize]> {
-        Ok([0; observer_ebpf::wire::Kind::SLOTS as usize])
-    }
+    /// Holds the programs, which detach when it goes.
+    _object: aya::Ebpf,
 }
 
 /// Which twin answers each question, and what the agent is blind to.
@@ -106,8 +97,20 @@ pub enum StartError {
     Load(String),
 }
 
-/// Loads and attaches the probes.
+/// Loads and attaches the probes. Needs a tokio runtime around it.
 pub fn attach(options: Options) -> Result<Probes, StartError> {
-    let _ = options;
-    Err(StartError::Load("not built yet".to_owned()))
+    let facts = kernel::facts();
+    let mut attached = load::load(options, &facts)?;
+    if !load::is_useful(&attached.outcomes) {
+        return Err(StartError::Load("no probe could be attached".to_owned()));
+    }
+    let (events, drops) = load::maps(&mut attached.ebpf)?;
+    let ring = Ring::new(events, drops)
+        .map_err(|error| StartError::Load(format!("the ring cannot be polled: {error}")))?;
+    Ok(Probes {
+        ring,
+        vocabulary: attached.layout.vocabulary,
+        coverage: coverage::coverage(&attached.outcomes),
+        _object: attached.ebpf,
+    })
 }

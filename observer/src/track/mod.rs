@@ -3,8 +3,29 @@
 //! Takes events in ring order and the time; gives [`Output`]s. Bounded, sans-IO: it never
 //! asks for the time, never blocks, and no event can make it fail.
 
+mod closed;
+mod facts;
+mod minisock;
+mod settle;
+mod table;
+mod time_wait;
+
+pub use closed::{
+    CloseCall, Closed, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact, ResetSeen,
+    ResetSource, Teardown,
+};
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use crate::classify::ResetCause;
-use crate::event::{Event, State, Task, Timestamp};
+use crate::event::{Body, Event, ReplyTarget, ResetReason, SockId, State, Task, Timestamp};
+
+use table::{Slot, Table};
+use time_wait::TimeWaits;
+
+/// How long a record waits after CLOSE for what may still belong to it.
+const AFTER_EXIT: Duration = Duration::from_millis(100);
 
 /// One piece of evidence of a connection's timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,55 +96,263 @@ pub enum TimeWaitEnd {
     Other,
 }
 
-/// All that was seen of a connection end that is final.
-#[derive(Debug)]
-pub struct Closed {}
-
 /// Tracks every connection end of the host.
 #[derive(Debug)]
 pub struct Tracker {
     sight: Sight,
     limits: Limits,
+    table: Table,
+    time_waits: TimeWaits,
+    outputs: VecDeque<Output>,
+    last_loss: Option<Timestamp>,
+    evictions: u64,
 }
 
 impl Tracker {
     /// An empty tracker.
     pub fn new(sight: Sight, limits: Limits) -> Self {
-        Self { sight, limits }
+        Self {
+            sight,
+            limits,
+            table: Table::default(),
+            time_waits: TimeWaits::default(),
+            outputs: VecDeque::new(),
+            last_loss: None,
+            evictions: 0,
+        }
     }
 
     /// Takes the next event in ring order.
     pub fn handle(&mut self, event: Event) {
-        let (_, _, _) = (event, self.sight, self.limits);
+        let Event {
+            at,
+            cpu: _,
+            sock,
+            body,
+        } = event;
+        match body {
+            Body::StateChanged {
+                old,
+                new,
+                task,
+                ends,
+                netns,
+                socket,
+            } => {
+                let change = facts::Change {
+                    at,
+                    old,
+                    new,
+                    task,
+                    ends,
+                    netns,
+                    socket,
+                };
+                self.state_changed(sock, change);
+            }
+            Body::CloseCalled { task, timeout } => {
+                self.with(sock, |closed, steps| {
+                    closed.note_close(at, task, timeout, steps)
+                });
+            }
+            Body::Accepted { task } => {
+                self.with(sock, |closed, steps| closed.note_accept(at, task, steps));
+            }
+            Body::ResetSent { reason, state } => self.reset_sent(sock, at, reason, state),
+            Body::ResetReplied { reason, target } => self.reset_replied(sock, at, reason, target),
+            Body::ResetReceived {
+                segment_is_reset,
+                state,
+            } => {
+                self.start_if_live(sock, at, state);
+                self.with(sock, |closed, steps| {
+                    closed.note_reset_received(at, segment_is_reset, steps);
+                });
+            }
+            Body::Disconnected {
+                task,
+                state,
+                has_socket,
+            } => {
+                self.start_if_live(sock, at, state);
+                self.with(sock, |closed, steps| {
+                    closed.note_disconnect(at, task, has_socket, steps);
+                });
+            }
+            Body::Aborted { task, state } => self.aborted(sock, at, task, state),
+            Body::Forgotten { task } => {
+                self.with(sock, |closed, steps| closed.note_forgotten(at, task, steps));
+            }
+            Body::MinisockStarted { minisock, substate } => {
+                self.minisock_started(sock, at, minisock, substate);
+            }
+            Body::MinisockAnswered {
+                answer,
+                substate,
+                segment_is_reset,
+            } => {
+                let answered = minisock::Answered {
+                    at,
+                    answer,
+                    substate,
+                    segment_is_reset,
+                };
+                self.minisock_answered(sock, answered);
+            }
+            Body::MinisockEnded {
+                substate,
+                expired,
+                task,
+            } => {
+                self.minisock_ended(
+                    sock,
+                    minisock::Ended {
+                        at,
+                        substate,
+                        expired,
+                        task,
+                    },
+                );
+            }
+            Body::Destroyed => self.destroyed(sock, at),
+        }
     }
 
     /// Some events were lost at or before `now`: what is open now may have missed one.
     pub fn handle_loss(&mut self, now: Timestamp) {
-        let _ = now;
+        self.last_loss = self.last_loss.max(Some(now));
     }
 
-    /// Finalises what has waited long enough at `now`.
+    /// Finalises what has waited long enough at `now`. Call it when every event before `now`
+    /// was handled: what an unread event would still tell comes too late.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        let _ = now;
+        while let Some(slot) = self.table.due(now) {
+            self.finalise(slot, None);
+        }
+        while let Some(end) = self.time_waits.due(now) {
+            self.outputs.push_back(Output::TimeWaitEnded(end));
+        }
     }
 
     /// When [`Self::handle_timeout`] has something to do next.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
+        match (self.table.next_deadline(), self.time_waits.next_deadline()) {
+            (Some(record), Some(time_wait)) => Some(record.min(time_wait)),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The next thing to say, in order.
     pub fn next_output(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
 
     /// Connections tracked now.
     pub fn tracked(&self) -> usize {
-        0
+        self.table.len()
     }
 
     /// Connections evicted so far because the limit was reached.
     pub fn evictions(&self) -> u64 {
-        0
+        self.evictions
+    }
+
+    /// Lets `note` add to what is known of a tracked connection; an untracked one is ignored.
+    fn with(&mut self, sock: SockId, note: impl FnOnce(&mut Closed, usize)) {
+        if let Some(slot) = self.table.sock(sock) {
+            self.with_slot(slot, note);
+        }
+    }
+
+    fn with_slot(&mut self, slot: Slot, note: impl FnOnce(&mut Closed, usize)) {
+        self.table.touch(slot);
+        if let Some(record) = self.table.record(slot) {
+            note(&mut record.facts, self.limits.steps);
+        }
+    }
+
+    /// Starts a record for a pointer that has none, making room first.
+    fn start(&mut self, sock: SockId, facts: Box<Closed>) -> Slot {
+        while self.table.len() >= self.limits.connections.max(1) {
+            let Some(oldest) = self.table.oldest() else {
+                break;
+            };
+            drop(self.table.remove(oldest));
+            self.evictions += 1;
+        }
+        self.table.insert(sock, facts)
+    }
+
+    /// A connection older than the agent shows itself by something that comes before CLOSE.
+    fn start_if_live(&mut self, sock: SockId, at: Timestamp, state: Option<State>) {
+        let Some(state) = state else { return };
+        let live = !matches!(
+            state,
+            State::Close | State::Listen | State::TimeWait | State::NewSynRecv
+        );
+        if live && self.table.sock(sock).is_none() {
+            self.start(
+                sock,
+                Box::new(Closed::new(self.sight, Origin::Unseen, at, state)),
+            );
+        }
+    }
+
+    fn reset_sent(
+        &mut self,
+        sock: SockId,
+        at: Timestamp,
+        reason: Option<ResetReason>,
+        state: Option<State>,
+    ) {
+        self.start_if_live(sock, at, state);
+        let Some(slot) = self.table.sock(sock) else {
+            return self.loose_reset(reason, ResetCause::Other);
+        };
+        self.with_slot(slot, |closed, steps| {
+            closed.note_reset(at, ResetSource::Active, reason, steps);
+        });
+    }
+
+    fn reset_replied(
+        &mut self,
+        sock: SockId,
+        at: Timestamp,
+        reason: Option<ResetReason>,
+        target: ReplyTarget,
+    ) {
+        match target {
+            ReplyTarget::Nobody => self.loose_reset(None, ResetCause::NoSocket),
+            ReplyTarget::Handshake => self.loose_reset(None, ResetCause::Handshake),
+            ReplyTarget::Socket { .. } => {
+                let Some(slot) = self.table.sock(sock) else {
+                    return self.loose_reset(reason, ResetCause::Other);
+                };
+                self.with_slot(slot, |closed, steps| {
+                    closed.note_reset(at, ResetSource::Reply, reason, steps);
+                });
+                let record = self.table.record(slot);
+                if record.is_some_and(|record| record.awaits_reply && record.facts.exit.is_some()) {
+                    self.finalise(slot, None);
+                }
+            }
+            ReplyTarget::Minisock { ends, netns } => {
+                self.minisock_replied(sock, at, reason, ends.map(|ends| (netns, ends)));
+            }
+        }
+    }
+
+    fn loose_reset(&mut self, reason: Option<ResetReason>, otherwise: ResetCause) {
+        let named = reason.and_then(|reason| ResetCause::from_reason(&reason.name));
+        self.outputs
+            .push_back(Output::LooseReset(named.unwrap_or(otherwise)));
+    }
+
+    fn aborted(&mut self, sock: SockId, at: Timestamp, task: Task, state: Option<State>) {
+        if state == Some(State::TimeWait) {
+            return self.minisock_aborted(sock, at, task);
+        }
+        self.start_if_live(sock, at, state);
+        self.with(sock, |closed, steps| closed.note_abort(at, task, steps));
     }
 }

@@ -1,0 +1,42 @@
+//! The application let go of a socket: the last reference to its file went, or it exits.
+//!
+//! MPTCP closes its subflows through `__tcp_close`, which is not hooked.
+
+use aya_ebpf::{
+    macros::{fentry, kprobe},
+    programs::{FEntryContext, ProbeContext},
+};
+use observer_ebpf::wire::{CloseCalled, Kind};
+
+use super::fill::{self, state};
+use super::kernel::{Copied, Direct, Pointer, Read};
+use super::ring::send;
+
+#[fentry(function = "tcp_close")]
+fn fentry_tcp_close(ctx: FEntryContext) {
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { closes::<Direct>(ctx.arg(0), ctx.arg(1)) };
+}
+
+#[kprobe(function = "tcp_close")]
+fn kprobe_tcp_close(ctx: ProbeContext) {
+    let (Some(sock), Some(timeout)) = (ctx.arg(0), ctx.arg(1)) else {
+        return;
+    };
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { closes::<Copied>(sock, timeout) };
+}
+
+/// Listeners are left out: a socket that listens cannot turn into a connection.
+#[inline(always)]
+unsafe fn closes<R: Read>(sock: Pointer, timeout: i64) {
+    // SAFETY: the caller vouches for `sock`.
+    if unsafe { fill::state_of::<R>(sock) == state::LISTEN || !fill::is_tcp::<R>(sock) } {
+        return;
+    }
+    // SAFETY: `record` is a reserved record.
+    send(Kind::CloseCalled, sock, |record: *mut CloseCalled| unsafe {
+        fill::task(&raw mut (*record).task);
+        (*record).timeout = timeout;
+    });
+}

@@ -1,0 +1,25 @@
+//! A connection is thrown away by its owner: close with linger 0, connect(AF_UNSPEC),
+//! `TCP_REPAIR`, or a closing listener.
+
+use aya_ebpf::{
+    macros::{fentry, kprobe},
+    programs::{FEntryContext, ProbeContext},
+};
+use observer_ebpf::wire::Kind;
+
+use super::kernel::{Copied, Direct};
+use super::teardown::tears_down;
+
+#[fentry(function = "tcp_disconnect")]
+fn fentry_tcp_disconnect(ctx: FEntryContext) {
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { tears_down::<Direct>(Kind::Disconnected, ctx.arg(0)) };
+}
+
+#[kprobe(function = "tcp_disconnect")]
+fn kprobe_tcp_disconnect(ctx: ProbeContext) {
+    if let Some(sock) = ctx.arg(0) {
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { tears_down::<Copied>(Kind::Disconnected, sock) };
+    }
+}

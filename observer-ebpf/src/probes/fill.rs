@@ -1,0 +1,200 @@
+//! Filling the parts of a record in place.
+//!
+//! Takes a pointer into the ring and a kernel object; gives a part with every byte written.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
+};
+use observer_ebpf::wire::{Snapshot, Task, Tuple, flag};
+
+use super::kernel::{self, Offset, Pointer, Read, read, read_into};
+
+const AF_INET6: u16 = 10;
+const IPPROTO_TCP: u16 = 6;
+/// `PF_EXITING` of include/linux/sched.h.
+const PF_EXITING: u32 = 4;
+
+/// State numbers of include/net/tcp_states.h that the probes themselves look at.
+pub(super) mod state {
+    pub(in super::super) const FIN_WAIT1: u8 = 4;
+    pub(in super::super) const TIME_WAIT: u8 = 6;
+    pub(in super::super) const CLOSE: u8 = 7;
+    pub(in super::super) const LAST_ACK: u8 = 9;
+    pub(in super::super) const LISTEN: u8 = 10;
+    pub(in super::super) const NEW_SYN_RECV: u8 = 12;
+}
+
+/// Whether a socket in this state is a `struct sock`, not a minisock or a request.
+#[inline(always)]
+pub(super) fn is_full(number: u8) -> bool {
+    number != state::TIME_WAIT && number != state::NEW_SYN_RECV
+}
+
+/// Whether a full socket speaks TCP.
+///
+/// # Safety
+/// As for [`Read::read`], and the socket is a full one.
+#[inline(always)]
+pub(super) unsafe fn is_tcp<R: Read>(sock: Pointer) -> bool {
+    // SAFETY: the caller vouches for `sock`.
+    unsafe { R::read::<u16>(sock, &kernel::SK_PROTOCOL) == IPPROTO_TCP }
+}
+
+/// The state of a socket of any sort.
+///
+/// # Safety
+/// As for [`Read::read`].
+#[inline(always)]
+pub(super) unsafe fn state_of<R: Read>(sock: Pointer) -> u8 {
+    // SAFETY: the caller vouches for `sock`; every sort starts with a `sock_common`.
+    unsafe { R::read(sock, &kernel::SKC_STATE) }
+}
+
+/// The task that this CPU runs.
+#[inline(always)]
+pub(super) fn task(part: *mut Task) {
+    // SAFETY: `part` lies in a reserved record; the helpers check what they read.
+    unsafe {
+        (*part).pid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        let current = bpf_get_current_task() as Pointer;
+        let flags: u32 = read(current, &kernel::TASK_FLAGS);
+        (*part).flags = if flags & PF_EXITING == 0 {
+            0
+        } else {
+            flag::EXITING
+        };
+        let comm = (&raw mut (*part).comm).cast::<c_void>();
+        let _status = bpf_get_current_comm(comm, 16);
+    }
+}
+
+/// The ends of a full socket (`port` is [`kernel::INET_SPORT`]) or of a minisock (`port` is
+/// [`kernel::TW_SPORT`]).
+///
+/// # Safety
+/// As for [`Read::read`].
+#[inline(always)]
+pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offset) {
+    // SAFETY: `part` lies in a reserved record; the caller vouches for `sock`.
+    unsafe {
+        no_tuple(part);
+        let family: u16 = R::read(sock, &kernel::SKC_FAMILY);
+        (*part).family = family;
+        (*part).local_port = u16::from_be(read(sock, port));
+        (*part).peer_port = u16::from_be(R::read(sock, &kernel::SKC_DPORT));
+        let local = &raw mut (*part).local_address;
+        let peer = &raw mut (*part).peer_address;
+        if family == AF_INET6 {
+            read_into(local, sock, &kernel::SKC_V6_RCV_SADDR);
+            read_into(peer, sock, &kernel::SKC_V6_DADDR);
+        } else {
+            local
+                .cast::<u32>()
+                .write(R::read(sock, &kernel::SKC_RCV_SADDR));
+            peer.cast::<u32>().write(R::read(sock, &kernel::SKC_DADDR));
+        }
+        let net = R::read::<u64>(sock, &kernel::SKC_NET) as Pointer;
+        (*part).netns = read(net, &kernel::NET_INUM);
+    }
+}
+
+/// Ends that are not known.
+#[inline(always)]
+pub(super) fn no_tuple(part: *mut Tuple) {
+    // SAFETY: `part` lies in a reserved record.
+    unsafe { part.write(Tuple::default()) };
+}
+
+/// What a full socket holds. `entered` is the state that it is about to enter.
+///
+/// # Safety
+/// As for [`Read::read`], and the socket is a full TCP socket.
+#[inline(always)]
+pub(super) unsafe fn snapshot<R: Read>(part: *mut Snapshot, sock: Pointer, entered: u8) {
+    // SAFETY: `part` lies in a reserved record; the caller vouches for `sock`.
+    unsafe {
+        (*part).cookie = R::read(sock, &kernel::SKC_COOKIE);
+        (*part).cgroup = cgroup::<R>(sock);
+        (*part).rcv_nxt = read(sock, &kernel::TCP_RCV_NXT);
+        (*part).copied_seq = read(sock, &kernel::TCP_COPIED_SEQ);
+        (*part).snd_nxt = read(sock, &kernel::TCP_SND_NXT);
+        (*part).snd_una = read(sock, &kernel::TCP_SND_UNA);
+        (*part).write_seq = read(sock, &kernel::TCP_WRITE_SEQ);
+        (*part).snd_wnd = read(sock, &kernel::TCP_SND_WND);
+        (*part).sk_flags = R::read::<u64>(sock, &kernel::SKC_FLAGS) as u32;
+        (*part).user_timeout_ms = read(sock, &kernel::ICSK_USER_TIMEOUT);
+        (*part).linger2 = read(sock, &kernel::TCP_LINGER2);
+        (*part).linger_time = R::read::<u64>(sock, &kernel::SK_LINGERTIME) as u32;
+        (*part).error = R::read::<u32>(sock, &kernel::SK_ERR) as u16;
+        (*part).soft_error = R::read::<u32>(sock, &kernel::SK_ERR_SOFT) as u16;
+        (*part).shutdown = R::read(sock, &kernel::SK_SHUTDOWN);
+        (*part).retransmits = read(sock, &kernel::ICSK_RETRANSMITS);
+        (*part).probes = read(sock, &kernel::ICSK_PROBES_OUT);
+        (*part).marks = marks::<R>(sock, entered);
+    }
+}
+
+/// [`flag::HAS_SOCKET`], or nothing.
+///
+/// # Safety
+/// As for [`Read::read`], and the socket is a full one.
+#[inline(always)]
+pub(super) unsafe fn has_socket<R: Read>(sock: Pointer) -> u8 {
+    // SAFETY: the caller vouches for `sock`.
+    let socket = unsafe { R::read::<u64>(sock, &kernel::SK_SOCKET) };
+    if socket == 0 { 0 } else { flag::HAS_SOCKET }
+}
+
+#[inline(always)]
+unsafe fn cgroup<R: Read>(sock: Pointer) -> u64 {
+    // SAFETY: the caller vouches for `sock`.
+    let group = unsafe { R::read::<u64>(sock, &kernel::SK_CGROUP) } as Pointer;
+    let node = read::<u64>(group, &kernel::CGROUP_KN) as Pointer;
+    read(node, &kernel::KERNFS_ID)
+}
+
+#[inline(always)]
+unsafe fn marks<R: Read>(sock: Pointer, entered: u8) -> u8 {
+    // SAFETY: the caller vouches for `sock`.
+    let socket = unsafe { R::read::<u64>(sock, &kernel::SK_SOCKET) } as Pointer;
+    let repair = read::<u8>(sock, &kernel::TCP_REPAIR);
+    let mut marks = 0;
+    if u32::from(repair) & kernel::TCP_REPAIR_MASK.load() != 0 {
+        marks |= flag::REPAIR;
+    }
+    if socket.is_null() {
+        return marks;
+    }
+    marks |= flag::HAS_SOCKET;
+    if entered == state::FIN_WAIT1 || entered == state::LAST_ACK || entered == state::CLOSE {
+        marks |= release(socket);
+    }
+    marks
+}
+
+/// Whether the last reference to the socket's file is gone.
+///
+/// `fput` leaves 0 in the `f_count` that kernels up to 6.12 have, and a negative number in
+/// the `file_ref_t` of later ones (`FILE_REF_DEAD`); a file in use has at least 1 there, and
+/// at least 0 here.
+#[inline(always)]
+fn release(socket: Pointer) -> u8 {
+    let file = read::<u64>(socket, &kernel::SOCKET_FILE) as Pointer;
+    if file.is_null() {
+        return 0;
+    }
+    let released = if kernel::FILE_REF.load() != observer_ebpf::wire::settings::ABSENT {
+        read::<i64>(file, &kernel::FILE_REF) < 0
+    } else if kernel::FILE_COUNT.load() != observer_ebpf::wire::settings::ABSENT {
+        read::<i64>(file, &kernel::FILE_COUNT) == 0
+    } else {
+        return 0;
+    };
+    if released {
+        flag::RELEASING | flag::RELEASING_KNOWN
+    } else {
+        flag::RELEASING_KNOWN
+    }
+}

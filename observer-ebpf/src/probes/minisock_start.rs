@@ -1,0 +1,56 @@
+//! A minisock takes over what is left of a connection.
+//!
+//! `inet_twsk_hashdance_schedule` stands in for `inet_twsk_hashdance` since 6.12.
+
+use aya_ebpf::{
+    macros::{fentry, kprobe},
+    programs::{FEntryContext, ProbeContext},
+};
+use observer_ebpf::wire::{Kind, MinisockStarted};
+
+use super::kernel::{Copied, Direct, Pointer, Read, TW_SUBSTATE};
+use super::ring::send;
+
+#[fentry(function = "inet_twsk_hashdance_schedule")]
+fn fentry_inet_twsk_hashdance_schedule(ctx: FEntryContext) {
+    // SAFETY: argument 0 is a minisock.
+    unsafe { starts::<Direct>(ctx.arg(0), ctx.arg(1)) };
+}
+
+#[fentry(function = "inet_twsk_hashdance")]
+fn fentry_inet_twsk_hashdance(ctx: FEntryContext) {
+    // SAFETY: argument 0 is a minisock.
+    unsafe { starts::<Direct>(ctx.arg(0), ctx.arg(1)) };
+}
+
+#[kprobe(function = "inet_twsk_hashdance_schedule")]
+fn kprobe_inet_twsk_hashdance_schedule(ctx: ProbeContext) {
+    probe(&ctx);
+}
+
+#[kprobe(function = "inet_twsk_hashdance")]
+fn kprobe_inet_twsk_hashdance(ctx: ProbeContext) {
+    probe(&ctx);
+}
+
+#[inline(always)]
+fn probe(ctx: &ProbeContext) {
+    if let (Some(minisock), Some(sock)) = (ctx.arg(0), ctx.arg(1)) {
+        // SAFETY: argument 0 is a minisock.
+        unsafe { starts::<Copied>(minisock, sock) };
+    }
+}
+
+#[inline(always)]
+unsafe fn starts<R: Read>(minisock: Pointer, sock: Pointer) {
+    // SAFETY: `record` is a reserved record; the caller vouches for `minisock`.
+    send(
+        Kind::MinisockStarted,
+        sock,
+        |record: *mut MinisockStarted| unsafe {
+            (*record).minisock = minisock as u64;
+            (*record).substate = R::read(minisock, &TW_SUBSTATE);
+            (*record).padding = [0; 7];
+        },
+    );
+}

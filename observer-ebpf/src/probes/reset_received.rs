@@ -1,0 +1,69 @@
+//! A connection is torn down as reset: a RST arrived, or data came after close.
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, fentry, kprobe},
+    programs::{BtfTracePointContext, FEntryContext, ProbeContext},
+};
+use observer_ebpf::wire::{Kind, ResetReceived, flag};
+
+use super::fill;
+use super::kernel::{Copied, Direct, Pointer, Read};
+use super::ring::send;
+use super::segment;
+
+#[fentry(function = "tcp_reset")]
+fn fentry_tcp_reset(ctx: FEntryContext) {
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { receives::<Direct>(ctx.arg(0), flag::UNKNOWN) };
+}
+
+#[fentry(function = "tcp_reset")]
+fn fentry_tcp_reset_segment1(ctx: FEntryContext) {
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { receives::<Direct>(ctx.arg(0), judge(ctx.arg(1))) };
+}
+
+#[kprobe(function = "tcp_reset")]
+fn kprobe_tcp_reset(ctx: ProbeContext) {
+    if let Some(sock) = ctx.arg(0) {
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { receives::<Copied>(sock, flag::UNKNOWN) };
+    }
+}
+
+#[kprobe(function = "tcp_reset")]
+fn kprobe_tcp_reset_segment1(ctx: ProbeContext) {
+    if let (Some(sock), Some(segment)) = (ctx.arg(0), ctx.arg(1)) {
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { receives::<Copied>(sock, judge(segment)) };
+    }
+}
+
+#[btf_tracepoint(function = "tcp_receive_reset")]
+fn tp_tcp_receive_reset(ctx: BtfTracePointContext) {
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { receives::<Direct>(ctx.arg(0), flag::UNKNOWN) };
+}
+
+#[inline(always)]
+fn judge(segment: Pointer) -> u8 {
+    if segment::is_reset(segment) {
+        flag::YES
+    } else {
+        flag::NO
+    }
+}
+
+#[inline(always)]
+unsafe fn receives<R: Read>(sock: Pointer, segment_is_reset: u8) {
+    // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
+    send(
+        Kind::ResetReceived,
+        sock,
+        |record: *mut ResetReceived| unsafe {
+            (*record).segment_is_reset = segment_is_reset;
+            (*record).state = fill::state_of::<R>(sock);
+            (*record).padding = [0; 6];
+        },
+    );
+}

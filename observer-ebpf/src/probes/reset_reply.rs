@@ -1,0 +1,92 @@
+//! This host answers a segment with a reset.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    macros::{btf_tracepoint, kprobe},
+    programs::{BtfTracePointContext, ProbeContext},
+};
+use observer_ebpf::wire::{Kind, ResetReplied, flag};
+
+use super::fill::{self, state};
+use super::kernel::{Copied, INET_SPORT, Pointer, TW_SPORT, argument_of_unknown_type};
+use super::ring::send;
+use super::segment;
+
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn tp_tcp_send_reset_reply(ctx: BtfTracePointContext) {
+    trace(&ctx, flag::NO_REASON);
+}
+
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn tp_tcp_send_reset_reply_reason2(ctx: BtfTracePointContext) {
+    let reason: u64 = ctx.arg(2);
+    trace(&ctx, reason as u32);
+}
+
+#[kprobe(function = "tcp_v4_send_reset")]
+fn kprobe_tcp_v4_send_reset(ctx: ProbeContext) {
+    probe(&ctx, flag::NO_REASON);
+}
+
+#[kprobe(function = "tcp_v4_send_reset")]
+fn kprobe_tcp_v4_send_reset_reason2(ctx: ProbeContext) {
+    if let Some(reason) = ctx.arg::<u64>(2) {
+        probe(&ctx, reason as u32);
+    }
+}
+
+#[kprobe(function = "tcp_v6_send_reset")]
+fn kprobe_tcp_v6_send_reset(ctx: ProbeContext) {
+    probe(&ctx, flag::NO_REASON);
+}
+
+#[kprobe(function = "tcp_v6_send_reset")]
+fn kprobe_tcp_v6_send_reset_reason2(ctx: ProbeContext) {
+    if let Some(reason) = ctx.arg::<u64>(2) {
+        probe(&ctx, reason as u32);
+    }
+}
+
+/// The tracepoint serves both sorts of resets; this one has a segment to answer.
+#[inline(always)]
+fn trace(ctx: &BtfTracePointContext, reason: u32) {
+    let segment = argument_of_unknown_type(ctx.as_ptr(), 1);
+    if !segment.is_null() {
+        replies(argument_of_unknown_type(ctx.as_ptr(), 0), segment, reason);
+    }
+}
+
+#[inline(always)]
+fn probe(ctx: &ProbeContext, reason: u32) {
+    if let (Some(sock), Some(segment)) = (ctx.arg(0), ctx.arg(1)) {
+        replies(sock, segment, reason);
+    }
+}
+
+/// The function returns early for a segment that carries RST itself: a reset is never
+/// answered with one. `sock` may be NULL, a full socket, a request or a minisock.
+#[inline(always)]
+fn replies(sock: Pointer, segment: Pointer, reason: u32) {
+    if segment::is_reset(segment) {
+        return;
+    }
+    // SAFETY: `record` is a reserved record, and a copying read takes any address.
+    send(
+        Kind::ResetReplied,
+        sock,
+        |record: *mut ResetReplied| unsafe {
+            let number = fill::state_of::<Copied>(sock);
+            let tuple = &raw mut (*record).tuple;
+            if sock.is_null() || number == state::NEW_SYN_RECV || number == state::LISTEN {
+                fill::no_tuple(tuple);
+            } else if number == state::TIME_WAIT {
+                fill::tuple::<Copied>(tuple, sock, &TW_SPORT);
+            } else {
+                fill::tuple::<Copied>(tuple, sock, &INET_SPORT);
+            }
+            (*record).reason = reason;
+            (*record).state = number;
+            (*record).padding = [0; 3];
+        },
+    );
+}

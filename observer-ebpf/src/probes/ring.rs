@@ -1,0 +1,55 @@
+//! The way out.
+//!
+//! Takes a kind and a function that fills its record; gives the record to the ring buffer, or
+//! counts it as lost where the ring is full.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
+    macros::map,
+    maps::{PerCpuArray, RingBuf},
+};
+use observer_ebpf::wire::{Header, Kind};
+
+use super::kernel::Pointer;
+
+/// The records. The agent sets the size.
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// Records that found the ring full, by kind number.
+#[map]
+static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
+
+/// Sends a record of `kind` about `sock`. `fill` writes all of `T` but the header that it
+/// starts with.
+#[inline(always)]
+pub(super) fn send<T: 'static>(kind: Kind, sock: Pointer, fill: impl FnOnce(*mut T)) {
+    const { assert!(size_of::<T>() >= size_of::<Header>() && align_of::<T>() <= 8) };
+    let Some(mut entry) = EVENTS.reserve::<T>(0) else {
+        count_drop(kind);
+        return;
+    };
+    let record = entry.as_mut_ptr();
+    let header = Header {
+        kind: kind as u16,
+        size: size_of::<T>() as u16,
+        // SAFETY: the helper has no requirement.
+        cpu: unsafe { bpf_get_smp_processor_id() },
+        // SAFETY: the helper has no requirement.
+        at_ns: unsafe { bpf_ktime_get_boot_ns() },
+        sock: sock as u64,
+    };
+    // SAFETY: every record starts with a header, and the ring gave room for a whole record.
+    unsafe { record.cast::<Header>().write(header) };
+    fill(record);
+    entry.submit(0);
+}
+
+#[inline(always)]
+fn count_drop(kind: Kind) {
+    if let Some(count) = DROPS.get_ptr_mut(u32::from(kind as u16)) {
+        // SAFETY: the slot is this CPU's own; a probe that interrupts this one in between may
+        // lose one count, never corrupt it.
+        unsafe { *count += 1 };
+    }
+}

@@ -1,0 +1,63 @@
+//! A connection is about to change state.
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, fentry, kprobe},
+    programs::{BtfTracePointContext, FEntryContext, ProbeContext},
+};
+use observer_ebpf::wire::{Kind, StateChanged};
+
+use super::fill::{self, state};
+use super::kernel::{Copied, Direct, INET_SPORT, Pointer, Read};
+use super::ring::send;
+
+#[fentry(function = "tcp_set_state")]
+fn fentry_tcp_set_state(ctx: FEntryContext) {
+    let sock: Pointer = ctx.arg(0);
+    let new: u64 = ctx.arg(1);
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { changes::<Direct>(sock, fill::state_of::<Direct>(sock), new as u8) };
+}
+
+#[kprobe(function = "tcp_set_state")]
+fn kprobe_tcp_set_state(ctx: ProbeContext) {
+    let (Some(sock), Some(new)) = (ctx.arg::<Pointer>(0), ctx.arg::<u64>(1)) else {
+        return;
+    };
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { changes::<Copied>(sock, fill::state_of::<Copied>(sock), new as u8) };
+}
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn tp_inet_sock_set_state(ctx: BtfTracePointContext) {
+    let sock: Pointer = ctx.arg(0);
+    let old: u64 = ctx.arg(1);
+    let new: u64 = ctx.arg(2);
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe { changes::<Direct>(sock, old as u8, new as u8) };
+}
+
+/// Listeners are left out, and so is the moment when a child is cloned from one: it is born
+/// when it leaves SYN_RECV.
+#[inline(always)]
+unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8) {
+    if old == new || old == state::LISTEN || new == state::LISTEN {
+        return;
+    }
+    // SAFETY: the caller vouches for `sock`.
+    if unsafe { !fill::is_tcp::<R>(sock) } {
+        return;
+    }
+    // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
+    send(
+        Kind::StateChanged,
+        sock,
+        |record: *mut StateChanged| unsafe {
+            fill::task(&raw mut (*record).task);
+            fill::tuple::<R>(&raw mut (*record).tuple, sock, &INET_SPORT);
+            fill::snapshot::<R>(&raw mut (*record).snapshot, sock, new);
+            (*record).old_state = old;
+            (*record).new_state = new;
+            (*record).padding = [0; 6];
+        },
+    );
+}

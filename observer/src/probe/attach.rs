@@ -1,0 +1,156 @@
+//! Carrying the plan out, program by program.
+//!
+//! Takes the plan and the loaded object; gives an [`Outcome`] a part. A program that does not
+//! load or attach is an outcome, and the next candidate is tried.
+
+use aya::programs::{FEntry, FExit, KProbe, Program as Loaded, ProgramError};
+use aya::{Btf, Ebpf};
+use observer_ebpf::wire::manifest::{Hook, Program};
+
+use super::coverage::Outcome;
+use super::plan::Part;
+
+/// Lines of the verifier's log that a message shows.
+const LOG_LINES: usize = 6;
+
+/// Attaches the parts in the order of the plan.
+pub(super) fn carry_out(plan: &[Part], ebpf: &mut Ebpf, btf: &Btf) -> Vec<Outcome> {
+    plan.iter().map(|part| attach(part, ebpf, btf)).collect()
+}
+
+fn attach(part: &Part, ebpf: &mut Ebpf, btf: &Btf) -> Outcome {
+    let mut failures = Vec::new();
+    let mut attached = Vec::new();
+    for candidate in &part.candidates {
+        match attach_all(candidate, ebpf, btf) {
+            Ok(()) => {
+                attached.clone_from(candidate);
+                break;
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    Outcome {
+        question: part.question,
+        kind: part.kind,
+        attached,
+        failures,
+    }
+}
+
+/// Attaches every program of a candidate, or none.
+fn attach_all(candidate: &[&'static Program], ebpf: &mut Ebpf, btf: &Btf) -> Result<(), String> {
+    for (done, program) in candidate.iter().enumerate() {
+        if let Err(failure) = attach_one(program, ebpf, btf) {
+            for program in candidate.iter().take(done) {
+                detach(program, ebpf);
+            }
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+fn attach_one(program: &Program, ebpf: &mut Ebpf, btf: &Btf) -> Result<(), String> {
+    let Some(loaded) = ebpf.program_mut(program.name) else {
+        return Err(format!("{} is not in the object", program.name));
+    };
+    load_and_attach(program.hook, loaded, btf).map_err(|error| describe(program.name, &error))
+}
+
+fn load_and_attach(hook: Hook, program: &mut Loaded, btf: &Btf) -> Result<(), ProgramError> {
+    match hook {
+        Hook::Fentry(name) => {
+            let program: &mut FEntry = program.try_into()?;
+            program.load(name, btf)?;
+            program.attach().map(drop)
+        }
+        Hook::Fexit(name) => {
+            let program: &mut FExit = program.try_into()?;
+            program.load(name, btf)?;
+            program.attach().map(drop)
+        }
+        Hook::Kprobe(name) | Hook::Kretprobe(name) => {
+            let program: &mut KProbe = program.try_into()?;
+            program.load()?;
+            program.attach(name, 0).map(drop)
+        }
+        Hook::Tracepoint(name) => {
+            let program: &mut aya::programs::BtfTracePoint = program.try_into()?;
+            program.load(name, btf)?;
+            program.attach().map(drop)
+        }
+    }
+}
+
+/// Takes an attached program away again. That it fails leaves it attached until the agent
+/// ends, which costs time and loses nothing.
+fn detach(program: &Program, ebpf: &mut Ebpf) {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the manifest has no other types of programs"
+    )]
+    let detached = match ebpf.program_mut(program.name) {
+        Some(Loaded::FEntry(loaded)) => loaded.unload(),
+        Some(Loaded::FExit(loaded)) => loaded.unload(),
+        Some(Loaded::KProbe(loaded)) => loaded.unload(),
+        Some(Loaded::BtfTracePoint(loaded)) => loaded.unload(),
+        _ => Ok(()),
+    };
+    if let Err(error) = detached {
+        tracing::debug!(program = program.name, %error, "a program could not be detached");
+    }
+}
+
+/// The error in one line, with the end of the verifier's log where there is one.
+fn describe(name: &str, error: &ProgramError) -> String {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other errors describe themselves"
+    )]
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let log = last_lines(&log);
+            if log.is_empty() {
+                format!("{name} was refused: {io_error}")
+            } else {
+                format!("{name} was refused: {io_error}; the verifier's last words: {log}")
+            }
+        }
+        ProgramError::SyscallError(error) => {
+            format!("{name} did not attach: {}", error.io_error)
+        }
+        error => format!("{name} did not attach: {error}"),
+    }
+}
+
+/// The end of a verifier log, without its statistics.
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("processed "))
+        .collect();
+    let from = lines.len().saturating_sub(LOG_LINES);
+    lines.get(from..).unwrap_or_default().join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_lines;
+
+    #[test]
+    fn the_last_words_of_the_verifier_leave_its_statistics_out() {
+        let log = "0: R1=ctx()\n1: (79) r6 = *(u64 *)(r1 +0)\n\nR6 invalid mem access\n\
+                   processed 2 insns (limit 1000000)\n";
+        let last = last_lines(log);
+        assert_eq!(
+            last,
+            "0: R1=ctx() | 1: (79) r6 = *(u64 *)(r1 +0) | R6 invalid mem access"
+        );
+    }
+}

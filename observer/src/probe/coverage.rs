@@ -1,0 +1,125 @@
+//! What the attached programs can see, and what the agent is blind to.
+//!
+//! Takes the outcome of every part of the plan; gives the [`Coverage`]. Pure.
+
+use observer_ebpf::wire::Kind;
+use observer_ebpf::wire::manifest::{Extra, Program, Question, Twin};
+
+use super::{Answer, Coverage};
+use crate::track::Sight;
+
+/// What became of one part of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The question that it belongs to.
+    pub(super) question: Question,
+    /// The kind of record.
+    pub(super) kind: Kind,
+    /// The programs that are attached; none if nothing worked.
+    pub(super) attached: Vec<&'static Program>,
+    /// What was tried and failed, and why.
+    pub(super) failures: Vec<String>,
+}
+
+/// Puts the outcomes together, one answer a question.
+pub(super) fn coverage(outcomes: &[Outcome]) -> Coverage {
+    let answers = Question::ALL
+        .into_iter()
+        .map(|question| answer(question, outcomes))
+        .collect();
+    Coverage {
+        answers,
+        sight: sight(outcomes),
+    }
+}
+
+fn answer(question: Question, outcomes: &[Outcome]) -> Answer {
+    let parts = || outcomes.iter().filter(|one| one.question == question);
+    let attached = || parts().flat_map(|one| &one.attached);
+    Answer {
+        question: question.label(),
+        asks: question.asks(),
+        twin: attached()
+            .map(|program| program.hook.twin())
+            .max()
+            .map(Twin::label),
+        programs: attached().map(|program| program.name).collect(),
+        failures: parts().flat_map(|one| one.failures.clone()).collect(),
+        blind_to: blind_to(question, outcomes),
+    }
+}
+
+fn sight(outcomes: &[Outcome]) -> Sight {
+    Sight {
+        close: answered(Question::Close, outcomes),
+        minisocks: answered(Question::Minisock, outcomes),
+        segment_of_reset: has(Question::ResetReceived, Extra::Segment, outcomes),
+        teardown: answered(Question::Teardown, outcomes),
+        replies_beyond_sockets: has(Question::ResetReply, Extra::EveryReply, outcomes),
+        replies: answered(Question::ResetReply, outcomes),
+        resets_sent: answered(Question::ResetSent, outcomes),
+        reset_reasons: has(Question::ResetSent, Extra::Reason, outcomes)
+            || has(Question::ResetReply, Extra::Reason, outcomes),
+    }
+}
+
+/// Whether every kind of record of the question comes.
+fn answered(question: Question, outcomes: &[Outcome]) -> bool {
+    question.kinds().iter().all(|kind| {
+        outcomes
+            .iter()
+            .any(|one| one.kind == *kind && !one.attached.is_empty())
+    })
+}
+
+fn has(question: Question, extra: Extra, outcomes: &[Outcome]) -> bool {
+    outcomes
+        .iter()
+        .filter(|one| one.question == question)
+        .flat_map(|one| &one.attached)
+        .any(|program| program.extras.contains(&extra))
+}
+
+fn blind_to(question: Question, outcomes: &[Outcome]) -> Option<&'static str> {
+    if !answered(question, outcomes) {
+        return Some(unanswered(question));
+    }
+    match question {
+        Question::ResetReply if !has(question, Extra::EveryReply, outcomes) => Some(
+            "resets that answer a segment for a minisock or for no socket; data after close is \
+             then seen only where the minisock is",
+        ),
+        Question::ResetReceived if !has(question, Extra::Segment, outcomes) => Some(
+            "whether a RST arrived or data came after close; inferred from the reset that \
+             answers the data",
+        ),
+        Question::State
+        | Question::Close
+        | Question::ResetSent
+        | Question::ResetReply
+        | Question::ResetReceived
+        | Question::Teardown
+        | Question::Minisock
+        | Question::Destroy
+        | Question::Accept => None,
+    }
+}
+
+const fn unanswered(question: Question) -> &'static str {
+    match question {
+        Question::State => "everything: no connection is seen",
+        Question::Close => "who called close(), and close() of a connection that was already over",
+        Question::ResetSent => "the resets that this host sends of its own accord",
+        Question::ResetReply => "the resets that answer a segment",
+        Question::ResetReceived => "the moment at which a reset arrives; inferred from sk_err",
+        Question::Teardown => {
+            "which call tore a connection down; inferred from the socket's flags and from the \
+             order of reset and CLOSE"
+        }
+        Question::Minisock => {
+            "what follows after CLOSE in FIN_WAIT2 and TIME_WAIT; inferred at CLOSE"
+        }
+        Question::Destroy => "when the kernel forgets a socket; finality falls back to a delay",
+        Question::Accept => "who accepted a connection",
+    }
+}

@@ -1,0 +1,99 @@
+//! The object, from its bytes to attached programs.
+//!
+//! Takes the wish and the facts; gives what is attached, or the reason why nothing is.
+
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::{Btf, Ebpf, EbpfLoader, Endianness};
+use observer_ebpf::wire::manifest::{DROPS, EVENTS, Question};
+use observer_ebpf::wire::settings::{REPAIR_MASK, TW_SUCCESS};
+
+use super::coverage::Outcome;
+use super::kernel::{self, Facts};
+use super::layout::{self, Layout};
+use super::{Options, StartError, attach, plan};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/observer-probes"));
+
+/// aya-log's names for "nothing" and "everything".
+const LOG_NOTHING: u8 = 0;
+const LOG_EVERYTHING: u8 = u8::MAX;
+
+/// The loaded object with what is attached of it.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) ebpf: Ebpf,
+    pub(super) layout: Layout,
+    pub(super) outcomes: Vec<Outcome>,
+}
+
+/// Loads the object and attaches what can be attached.
+pub(super) fn load(options: Options, facts: &Facts) -> Result<Attached, StartError> {
+    let bytes = kernel::btf().map_err(|error| {
+        let path = kernel::BTF;
+        StartError::Kernel(format!(
+            "reading {path} failed: {error}; the probes need a kernel built with \
+             CONFIG_DEBUG_INFO_BTF, and /sys mounted"
+        ))
+    })?;
+    let layout = layout::read(&bytes).map_err(|error| {
+        StartError::Kernel(format!(
+            "{error} (kernel {}); please report it with the output of `tcp-observer check`",
+            facts.release
+        ))
+    })?;
+    let btf = Btf::parse(&bytes, Endianness::default()).map_err(|error| {
+        StartError::Kernel(format!("the kernel's BTF cannot be parsed: {error}"))
+    })?;
+    drop(bytes);
+    let mut ebpf = object(options, &layout, &btf)?;
+    let plan = plan::plan(options.backend, &layout.shapes);
+    let outcomes = attach::carry_out(&plan, &mut ebpf, &btf);
+    Ok(Attached {
+        ebpf,
+        layout,
+        outcomes,
+    })
+}
+
+/// Makes the maps and sets the globals.
+fn object(options: Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartError> {
+    let log_level = if options.kernel_log {
+        LOG_EVERYTHING
+    } else {
+        LOG_NOTHING
+    };
+    let mut loader = EbpfLoader::new();
+    loader
+        .btf(Some(btf))
+        .map_max_entries(EVENTS, options.ring_bytes)
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .override_global(REPAIR_MASK, &layout.repair_mask, true)
+        .override_global(TW_SUCCESS, &layout.vocabulary.tw_success, true);
+    for (global, offset) in &layout.offsets {
+        loader.override_global(global, offset, true);
+    }
+    loader
+        .load(OBJECT)
+        .map_err(|error| StartError::Load(format!("the probes do not load: {error}")))
+}
+
+/// Whether anything useful is attached: without state changes no connection is seen.
+pub(super) fn is_useful(outcomes: &[Outcome]) -> bool {
+    outcomes
+        .iter()
+        .any(|one| one.question == Question::State && !one.attached.is_empty())
+}
+
+/// Takes the two maps that the agent reads out of the object.
+pub(super) fn maps(
+    ebpf: &mut Ebpf,
+) -> Result<(RingBuf<MapData>, PerCpuArray<MapData, u64>), StartError> {
+    let mut take = |name| {
+        ebpf.take_map(name)
+            .ok_or_else(|| StartError::Load(format!("the object has no map {name}")))
+    };
+    let unusable = |error| StartError::Load(format!("a map of the object is unusable: {error}"));
+    let events = RingBuf::try_from(take(EVENTS)?).map_err(unusable)?;
+    let drops = PerCpuArray::try_from(take(DROPS)?).map_err(unusable)?;
+    Ok((events, drops))
+}

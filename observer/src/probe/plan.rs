@@ -1,0 +1,97 @@
+//! Which programs to try for which question, in which order.
+//!
+//! Takes the manifest, the shapes of the running kernel's hooks and the wished backend; gives
+//! the candidates. Pure: nothing is loaded here.
+
+use observer_ebpf::wire::Kind;
+use observer_ebpf::wire::manifest::{Hook, PROGRAMS, Program, Question, Signature, Twin};
+
+use super::Backend;
+use super::layout::{Shape, Shapes};
+
+/// What to try for one kind of record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The question that it belongs to.
+    pub(super) question: Question,
+    /// The kind of record.
+    pub(super) kind: Kind,
+    /// The candidates, best first. Programs of one candidate attach together or not at all.
+    pub(super) candidates: Vec<Vec<&'static Program>>,
+}
+
+/// What to try, in the order in which to attach it.
+///
+/// State changes come last: any birth that is seen then has all the other probes already.
+pub(super) fn plan(backend: Backend, shapes: &Shapes) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for question in Question::ALL.into_iter().rev() {
+        for kind in question.kinds() {
+            let candidates = twins(backend, question)
+                .into_iter()
+                .flat_map(|twin| sets(*kind, twin, shapes))
+                .collect();
+            parts.push(Part {
+                question,
+                kind: *kind,
+                candidates,
+            });
+        }
+    }
+    parts
+}
+
+/// The twins to try. A forced backend without an answer falls to the tracepoint of that
+/// question, never to another backend.
+fn twins(backend: Backend, question: Question) -> Vec<Twin> {
+    let first = question.first_choice();
+    let columns = match backend {
+        Backend::Auto => [first, Twin::Kprobe, Twin::Tracepoint],
+        Backend::Fentry => [first, first, Twin::Tracepoint],
+        Backend::Kprobe => [Twin::Kprobe, Twin::Kprobe, Twin::Tracepoint],
+        Backend::Tracepoint => [Twin::Tracepoint; 3],
+    };
+    let mut twins = Vec::new();
+    for twin in columns {
+        if !twins.contains(&twin) {
+            twins.push(twin);
+        }
+    }
+    twins
+}
+
+/// The programs of a kind and twin that fit this kernel, as sets that attach together.
+fn sets(kind: Kind, twin: Twin, shapes: &Shapes) -> Vec<Vec<&'static Program>> {
+    let mut sets: Vec<(u8, Vec<&'static Program>)> = Vec::new();
+    let fitting = PROGRAMS.iter().filter(|program| {
+        program.kind == kind && program.hook.twin() == twin && fits(program, shapes)
+    });
+    for program in fitting {
+        match sets.iter_mut().find(|(set, _)| *set == program.set) {
+            Some((_, programs)) => programs.push(program),
+            None => sets.push((program.set, vec![program])),
+        }
+    }
+    sets.into_iter().map(|(_, programs)| programs).collect()
+}
+
+/// Whether a program fits the hook that this kernel has. BTF may lack a static function that
+/// a kprobe can still be attached to.
+fn fits(program: &Program, shapes: &Shapes) -> bool {
+    let shape: Option<&Shape> = match program.hook {
+        Hook::Tracepoint(name) => shapes.tracepoints.get(name),
+        Hook::Fentry(name) | Hook::Fexit(name) | Hook::Kprobe(name) | Hook::Kretprobe(name) => {
+            shapes.functions.get(name)
+        }
+    };
+    let Some(shape) = shape else {
+        let needs_nothing = matches!(program.fits, Signature::Any | Signature::NoReason);
+        return program.hook.twin() == Twin::Kprobe && needs_nothing;
+    };
+    match program.fits {
+        Signature::Any => true,
+        Signature::Args(count) => shape.args == usize::from(count),
+        Signature::NoReason => shape.reason_at.is_none(),
+        Signature::ReasonAt(position) => shape.reason_at == Some(usize::from(position)),
+    }
+}

@@ -1,0 +1,68 @@
+//! The ring buffer and the counters of what did not fit into it.
+//!
+//! Takes the object's two maps; gives records in the order in which the kernel reserved them.
+//! Never copies one.
+
+use std::fmt;
+use std::io;
+
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use observer_ebpf::wire::Kind;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// The ring buffer and the counters of what did not fit into it.
+pub struct Ring {
+    events: AsyncFd<RingBuf<MapData>>,
+    drops: PerCpuArray<MapData, u64>,
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Ring").finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    /// Needs a tokio runtime with IO around it.
+    pub(super) fn new(
+        events: RingBuf<MapData>,
+        drops: PerCpuArray<MapData, u64>,
+    ) -> io::Result<Self> {
+        #[expect(
+            deprecated,
+            reason = "what replaces it is unsafe; a ring buffer keeps its descriptor open"
+        )]
+        let events = AsyncFd::with_interest(events, Interest::READABLE)?;
+        Ok(Self { events, drops })
+    }
+
+    /// Waits until there is something to read. Drain the ring after each wait until it gives
+    /// less than the limit: the kernel wakes the reader only when it had caught up.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        self.events.readable_mut().await?.clear_ready();
+        Ok(())
+    }
+
+    /// Hands at most `limit` records to `take`, oldest first; returns how many.
+    pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
+        let events = self.events.get_mut();
+        for taken in 0..limit {
+            let Some(record) = events.next() else {
+                return taken;
+            };
+            take(&record);
+        }
+        limit
+    }
+
+    /// Records lost so far because the ring was full, indexed by `wire::Kind` number.
+    pub fn lost(&self) -> io::Result<[u64; Kind::SLOTS as usize]> {
+        let mut lost = [0; Kind::SLOTS as usize];
+        for (slot, total) in (0..).zip(&mut lost) {
+            let per_cpu = self.drops.get(&slot, 0).map_err(io::Error::other)?;
+            *total = per_cpu.iter().sum();
+        }
+        Ok(lost)
+    }
+}
