@@ -40,6 +40,8 @@ enum Task {
     Setup(setup::Args),
     /// Makes connections end in every way, and shows what the agent says of them
     Demo,
+    /// Makes 200,000 connections as fast as it can, three times, and checks what the agent says
+    Load,
     /// Builds the agent and runs it
     Run(run::Args),
     /// Runs every test: unit tests, then real sockets on real kernels
@@ -69,6 +71,7 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup(args) => setup::main(&args),
         Task::Demo => demo(),
+        Task::Load => load(),
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Ci => ci::main(),
@@ -81,6 +84,11 @@ fn perform(task: Task) -> Result<()> {
 fn demo() -> Result<()> {
     setup::ensure(&[Part::Probes])?;
     xtask::demo::run(&artifacts::agent()?)
+}
+
+fn load() -> Result<()> {
+    setup::ensure(&[Part::Probes])?;
+    xtask::load::run(&artifacts::agent()?)
 }
 
 /// The names of all commands.
