@@ -6,6 +6,7 @@
     reason = "xtask speaks to a person at a terminal"
 )]
 
+mod accept;
 mod artifacts;
 mod ci;
 mod command;
@@ -47,6 +48,9 @@ enum Task {
     Test(test::Args),
     /// Runs exactly what continuous integration runs
     Ci,
+    /// Holds the agent against programs of others
+    #[command(subcommand)]
+    Accept(accept::Acceptance),
     /// Checks the rules of the repository
     Tidy,
     /// Runs the kernel tests on every kernel, each in a VM
@@ -71,6 +75,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Ci => ci::main(),
+        Task::Accept(acceptance) => accept::main(acceptance),
         Task::Tidy => tidy::main(),
         Task::Vm(args) => vm::main(&args),
     }

@@ -36,11 +36,8 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
 
 /// The reset itself was missed: its error tells it where data after close cannot be.
 fn by_error(error: u16, ending: Ending) -> Option<Found> {
-    let told = match ending {
-        Ending::PeerReset => error == errno::ECONNRESET,
-        Ending::PeerResetAfterFin => error == errno::EPIPE,
-        _ => false,
-    };
+    let told = (ending == Ending::PeerReset && error == errno::ECONNRESET)
+        || (ending == Ending::PeerResetAfterFin && error == errno::EPIPE);
     if told {
         Found::inferred(ending, "the RST itself was not seen")
     } else {

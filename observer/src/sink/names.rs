@@ -3,6 +3,8 @@
 //! Whatever a scraper may see is in [`ALL`]; the README's table is made from it, and no other
 //! file spells a metric's name.
 
+use observer_ebpf::wire::manifest::Twin;
+
 use crate::track::TimeWaitEnd;
 
 /// What is said of one metric.
@@ -73,7 +75,7 @@ metrics! {
 pub const PHASE_BUCKETS: [f64; 10] = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
 
 /// The twins of a probe.
-pub const TWINS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
+pub const TWINS: [Twin; 3] = [Twin::Fentry, Twin::Kprobe, Twin::Tracepoint];
 
 /// The queues of [`BYTES_ABANDONED`].
 pub const QUEUES: [&str; 3] = ["unread", "unsent", "unacked"];

@@ -128,7 +128,10 @@ pub fn blind_to(coverage: &Coverage) -> Vec<&'static str> {
 /// Which twin answers what, in one line.
 pub fn summary(coverage: &Coverage) -> String {
     let mut parts = Vec::new();
-    let twins = super::names::TWINS.map(Some).into_iter().chain([None]);
+    let twins = super::names::TWINS
+        .map(|twin| Some(twin.label()))
+        .into_iter()
+        .chain([None]);
     for twin in twins {
         let answered: Vec<_> = coverage
             .answers

@@ -86,31 +86,18 @@ impl Closed {
             },
             steps,
         );
+        let write_seq = socket.sequences.write_seq;
         match new {
             State::SynSent => self.opened_by = Some(task),
-            State::FinWait1 | State::LastAck => {
-                self.fin = Some(Fin {
-                    at,
-                    task,
-                    release: socket.release,
-                    receive_shut: socket.receive_shut,
-                    linger: socket.linger,
-                    write_seq: socket.sequences.write_seq,
-                });
-            }
-            State::CloseWait | State::Closing => {
-                self.peer_fin = Some(PeerFin {
-                    at,
-                    write_seq: socket.sequences.write_seq,
-                });
-            }
+            State::FinWait1 | State::LastAck => self.fin = Some(Fin::new(at, task, &socket)),
+            State::CloseWait | State::Closing => self.peer_fin = Some(PeerFin { at, write_seq }),
             State::Close => {
                 self.exit = Some(Exit {
                     at,
                     from: old,
                     task,
                     socket,
-                })
+                });
             }
             State::Established
             | State::SynRecv
@@ -280,6 +267,19 @@ impl Closed {
             self.timeline.push(step);
         } else {
             self.timeline_dropped = self.timeline_dropped.saturating_add(1);
+        }
+    }
+}
+
+impl Fin {
+    fn new(at: Timestamp, task: Task, socket: &Socket) -> Self {
+        Self {
+            at,
+            task,
+            release: socket.release,
+            receive_shut: socket.receive_shut,
+            linger: socket.linger,
+            write_seq: socket.sequences.write_seq,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod register;
 
 use observer_ebpf::wire::Kind;
+use observer_ebpf::wire::manifest::Question;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Encoder as _, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder,
@@ -52,6 +53,14 @@ impl Metrics {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let ended = counters(&registry, &names::CONNECTIONS_ENDED)?;
+        let attached = gauges(&registry, &names::PROBE_ATTACHED)?;
+        for question in Question::ALL {
+            for twin in names::TWINS {
+                attached
+                    .with_label_values(&[question.label(), twin.label()])
+                    .set(0);
+            }
+        }
         let build = gauges(&registry, &names::BUILD_INFO)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
@@ -81,7 +90,7 @@ impl Metrics {
             decode_errors: counter(&registry, &names::DECODE_ERRORS)?,
             tracked: gauge(&registry, &names::TRACKED)?,
             evictions: counter(&registry, &names::EVICTIONS)?,
-            attached: gauges(&registry, &names::PROBE_ATTACHED)?,
+            attached,
             lines_lost: counter(&registry, &names::LINES_LOST)?,
             registry,
         })
@@ -91,6 +100,7 @@ impl Metrics {
     pub fn cover(&self, coverage: &Coverage) {
         for answer in &coverage.answers {
             for twin in names::TWINS {
+                let twin = twin.label();
                 let answers = i64::from(answer.twin == Some(twin));
                 self.attached
                     .with_label_values(&[answer.question, twin])
