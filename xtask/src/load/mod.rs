@@ -23,7 +23,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::agent::Agent;
 use crate::scenario::clock::{now, wait_for};
 use crate::scenario::net::Net;
-use measure::{Checks, Reading, anonymous_kib};
+use measure::{Checks, Reading, anonymous_kib, skipped_runs};
 use tally::Tally;
 use traffic::{LANES, Ledger, PER_LANE, Plan, wish};
 
@@ -146,6 +146,7 @@ fn full_speed(agent_path: &Path, address: SocketAddr, checks: &mut Checks) -> Re
     });
     thread::sleep(FORGETTING.saturating_sub(start.elapsed().saturating_sub(took)));
     let after = Reading::of(address)?;
+    let skipped = skipped_runs(tracer.pid())?;
     let stopped = tracer.stop()?;
     let tally = Tally::of(lines, &ledger)?;
     drop(net);
@@ -157,6 +158,7 @@ fn full_speed(agent_path: &Path, address: SocketAddr, checks: &mut Checks) -> Re
         .count();
     checks.exactly("events lost, agent", after.lost - before.lost, 0)?;
     checks.exactly("lines about losses, trace", lost_lines as u64, 0)?;
+    checks.exactly("nested events that the kernel skipped, trace", skipped, 0)?;
     checks.exactly("lines with role client", tally.clients, CONNECTIONS)?;
     checks.exactly("lines with role server", tally.servers, CONNECTIONS)?;
     show(&tally, checks)?;
