@@ -90,14 +90,19 @@ pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offs
             read_into(local, sock, &kernel::SKC_V6_RCV_SADDR);
             read_into(peer, sock, &kernel::SKC_V6_DADDR);
         } else {
-            local
-                .cast::<u32>()
-                .write(R::read(sock, &kernel::SKC_RCV_SADDR));
-            peer.cast::<u32>().write(R::read(sock, &kernel::SKC_DADDR));
+            ipv4(local, R::read(sock, &kernel::SKC_RCV_SADDR));
+            ipv4(peer, R::read(sock, &kernel::SKC_DADDR));
         }
         let net = R::read::<u64>(sock, &kernel::SKC_NET) as Pointer;
         (*part).netns = read(net, &kernel::NET_INUM);
     }
+}
+
+/// The kernel keeps an IPv4 address in network order, as does the record.
+#[inline(always)]
+fn ipv4(part: *mut [u8; 16], address: u32) {
+    // SAFETY: `part` lies in a reserved record.
+    unsafe { part.cast::<[u8; 4]>().write(address.to_ne_bytes()) };
 }
 
 /// Ends that are not known.
