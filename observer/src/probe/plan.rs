@@ -9,7 +9,10 @@ use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::{Hook, PROGRAMS, Program, Question, Signature, Twin};
 
 use super::Backend;
+use super::kernel::Facts;
 use super::layout::Shapes;
+
+const NO_KPROBES: &str = "kprobes: this kernel has none that perf can make";
 
 /// What to try for one kind of record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,24 +23,32 @@ pub(super) struct Part {
     pub(super) kind: Kind,
     /// The candidates, best first. Programs of one candidate attach together or not at all.
     pub(super) candidates: Vec<Vec<&'static Program>>,
+    /// What is not even tried, and why.
+    pub(super) ruled_out: Vec<String>,
 }
 
 /// What to try, in the order in which to attach it.
 ///
 /// State changes come last: any birth that is seen then has all the other probes already.
-pub(super) fn plan(backend: Backend, shapes: &Shapes) -> Vec<Part> {
+pub(super) fn plan(backend: Backend, facts: &Facts, shapes: &Shapes) -> Vec<Part> {
     let mut parts = Vec::new();
     for question in Question::ALL.into_iter().rev() {
         for kind in question.kinds() {
-            let candidates = twins(backend, question)
-                .into_iter()
-                .flat_map(|twin| sets(*kind, twin, shapes))
-                .collect();
-            parts.push(Part {
+            let mut part = Part {
                 question,
                 kind: *kind,
-                candidates,
-            });
+                candidates: Vec::new(),
+                ruled_out: Vec::new(),
+            };
+            for twin in twins(backend, question) {
+                let sets = sets(*kind, twin, shapes);
+                if twin == Twin::Kprobe && !facts.kprobes && !sets.is_empty() {
+                    part.ruled_out.push(NO_KPROBES.to_owned());
+                } else {
+                    part.candidates.extend(sets);
+                }
+            }
+            parts.push(part);
         }
     }
     parts
@@ -164,7 +175,7 @@ mod tests {
 
     /// Asserts the candidates of a kind, in order, one set a word: `a+b` attach together.
     fn check(backend: Backend, shapes: &Shapes, kind: Kind, expected: &[&str]) {
-        let parts = plan(backend, shapes);
+        let parts = plan(backend, &Facts::capable(), shapes);
         let part = parts.iter().find(|part| part.kind == kind).unwrap();
         let found: Vec<String> = part
             .candidates
@@ -179,7 +190,7 @@ mod tests {
 
     #[test]
     fn state_changes_are_attached_last_and_every_kind_once() {
-        let parts = plan(Backend::Auto, &older());
+        let parts = plan(Backend::Auto, &Facts::capable(), &older());
         assert_eq!(parts.last().unwrap().kind, Kind::StateChanged);
         let mut kinds: Vec<Kind> = parts.iter().map(|part| part.kind).collect();
         kinds.sort_unstable();
@@ -209,6 +220,19 @@ mod tests {
         check(Backend::Kprobe, &older(), kind, &kprobe);
         check(Backend::Tracepoint, &older(), kind, &fentry[1..]);
         check(Backend::Tracepoint, &older(), Kind::MinisockEnded, &[]);
+    }
+
+    #[test]
+    fn kprobes_are_not_tried_where_the_kernel_has_none() {
+        let facts = Facts {
+            kprobes: false,
+            ..Facts::capable()
+        };
+        let parts = plan(Backend::Auto, &facts, &older());
+        let state = parts.last().unwrap();
+        let hooks = state.candidates.iter().flatten().map(|one| one.hook.twin());
+        assert_eq!(hooks.collect::<Vec<_>>(), [Twin::Fentry, Twin::Tracepoint]);
+        assert_eq!(state.ruled_out, [NO_KPROBES]);
     }
 
     #[test]
