@@ -3,6 +3,7 @@
 //! Takes the agent's path and arguments; hands each line of its standard output to a sink,
 //! and ends it as an administrator would. Never leaves it running.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -111,36 +112,47 @@ impl Agent {
         arguments: &[&str],
         on_line: impl FnMut(&str) + Send + 'static,
     ) -> Result<Self> {
+        let mut agent = Self::spawn(path, arguments, Stdio::piped())?;
+        if let Some(out) = agent.child.stdout.take() {
+            agent.readers.push(read_lines(out, on_line)?);
+        }
+        agent.attached(arguments)
+    }
+
+    /// The same, but what it prints goes to a file, so that nobody's reading slows it down.
+    pub fn start_into(path: &Path, arguments: &[&str], file: File) -> Result<Self> {
+        Self::spawn(path, arguments, Stdio::from(file))?.attached(arguments)
+    }
+
+    fn spawn(path: &Path, arguments: &[&str], out: Stdio) -> Result<Self> {
         let mut child = Command::new(path)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(out)
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", path.display()))?;
         let errors = Arc::new(Mutex::new(Vec::new()));
-        let (out, error) = (child.stdout.take(), child.stderr.take());
+        let error = child.stderr.take();
         let mut agent = Self {
             child,
             readers: Vec::new(),
             errors: Arc::clone(&errors),
         };
-        if let Some(out) = out {
-            agent.readers.push(read_lines(out, on_line)?);
-        }
         if let Some(error) = error {
             let keep = move |line: &str| {
-                errors
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(line.to_owned());
+                let mut said = errors.lock().unwrap_or_else(PoisonError::into_inner);
+                said.push(line.to_owned());
             };
             agent.readers.push(read_lines(error, keep)?);
         }
-        agent
-            .wait_attached()
-            .with_context(|| format!("tcp-observer {}", arguments.join(" ")))?;
         Ok(agent)
+    }
+
+    fn attached(mut self, arguments: &[&str]) -> Result<Self> {
+        self.wait_attached()
+            .with_context(|| format!("tcp-observer {}", arguments.join(" ")))?;
+        Ok(self)
     }
 
     /// Starts `trace --json` and collects its records.

@@ -3,4 +3,5 @@
 pub mod agent;
 pub mod demo;
 pub mod judge;
+pub mod load;
 pub mod scenario;

@@ -6,6 +6,7 @@
     reason = "xtask speaks to a person at a terminal"
 )]
 
+mod accept;
 mod artifacts;
 mod ci;
 mod command;
@@ -39,12 +40,17 @@ enum Task {
     Setup(setup::Args),
     /// Makes connections end in every way, and shows what the agent says of them
     Demo,
+    /// Makes 200,000 connections as fast as it can, three times, and checks what the agent says
+    Load,
     /// Builds the agent and runs it
     Run(run::Args),
     /// Runs every test: unit tests, then real sockets on real kernels
     Test(test::Args),
     /// Runs exactly what continuous integration runs
     Ci,
+    /// Holds the agent against programs of others
+    #[command(subcommand)]
+    Accept(accept::Acceptance),
     /// Checks the rules of the repository
     Tidy,
     /// Runs the kernel tests on every kernel, each in a VM
@@ -65,9 +71,11 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup(args) => setup::main(&args),
         Task::Demo => demo(),
+        Task::Load => load(),
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Ci => ci::main(),
+        Task::Accept(acceptance) => accept::main(acceptance),
         Task::Tidy => tidy::main(),
         Task::Vm(args) => vm::main(&args),
     }
@@ -76,6 +84,11 @@ fn perform(task: Task) -> Result<()> {
 fn demo() -> Result<()> {
     setup::ensure(&[Part::Probes])?;
     xtask::demo::run(&artifacts::agent()?)
+}
+
+fn load() -> Result<()> {
+    setup::ensure(&[Part::Probes])?;
+    xtask::load::run(&artifacts::agent()?)
 }
 
 /// The names of all commands.

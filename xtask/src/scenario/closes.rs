@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Scenario;
 use super::clock::{CEILING, wait_for};
 use super::net::{Net, State};
-use super::pair::{Pair, finish, read, read_end, send};
+use super::pair::{Pair, close, finish, read, read_end, send};
 use super::truth::{Closer, End};
 
 const ONE_CONNECTION: &[(&str, i64)] = &[
@@ -94,10 +94,10 @@ pub(super) fn client_first(net: &Net, pair: Pair) -> Result<Vec<End>> {
         pair.client_end("active_close").closed_here(Closer::Close),
         pair.server_end("passive_close").closed_here(Closer::Close),
     ];
-    drop(pair.client);
+    close(pair.client);
     net.wait_minisock(pair.client_at, pair.server_at, State::FinWait2)?;
     read_end(&pair.server)?;
-    drop(pair.server);
+    close(pair.server);
     net.wait_minisock(pair.client_at, pair.server_at, State::TimeWait)?;
     net.wait_gone(pair.server_at, pair.client_at)?;
     Ok(ends)
@@ -109,10 +109,10 @@ fn server_closes_first(net: &Net) -> Result<Vec<End>> {
         pair.client_end("passive_close").closed_here(Closer::Close),
         pair.server_end("active_close").closed_here(Closer::Close),
     ];
-    drop(pair.server);
+    close(pair.server);
     net.wait_minisock(pair.server_at, pair.client_at, State::FinWait2)?;
     read_end(&pair.client)?;
-    drop(pair.client);
+    close(pair.client);
     net.wait_minisock(pair.server_at, pair.client_at, State::TimeWait)?;
     net.wait_gone(pair.client_at, pair.server_at)?;
     Ok(ends)
@@ -142,10 +142,10 @@ fn half_close(net: &Net) -> Result<Vec<End>> {
     net.wait_state(pair.client_at, pair.server_at, State::FinWait2)?;
     send(&pair.server, b"late answer")?;
     read(&pair.client, b"late answer")?;
-    drop(pair.server);
+    close(pair.server);
     read_end(&pair.client)?;
     net.wait_minisock(pair.client_at, pair.server_at, State::TimeWait)?;
-    drop(pair.client);
+    close(pair.client);
     Ok(ends)
 }
 
@@ -159,9 +159,9 @@ fn shutdown_both(net: &Net) -> Result<Vec<End>> {
     pair.client.shutdown(Shutdown::Both)?;
     read_end(&pair.server)?;
     net.wait_state(pair.client_at, pair.server_at, State::FinWait2)?;
-    drop(pair.server);
+    close(pair.server);
     net.wait_minisock(pair.client_at, pair.server_at, State::TimeWait)?;
-    drop(pair.client);
+    close(pair.client);
     Ok(ends)
 }
 
@@ -184,11 +184,11 @@ fn one_port_many_connections(net: &Net) -> Result<Vec<End>> {
         } else {
             (pair.server, pair.client)
         };
-        drop(first);
+        close(first);
         read_end(&second)?;
-        drop(second);
+        close(second);
     }
-    drop(listener);
+    close(listener);
     let minisocks = 200;
     wait_for("the last ACK", CEILING, || {
         Ok((net.connections()? == minisocks).then_some(()))

@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 use super::Scenario;
 use super::closes::client_first;
 use super::net::{Net, State, VOID};
-use super::pair::Pair;
+use super::pair::{Pair, close};
 use super::peer::start_connect;
 use super::truth::{Closer, End};
 
@@ -42,7 +42,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 fn refused(_net: &Net) -> Result<Vec<End>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let to = listener.local_addr()?;
-    drop(listener);
+    close(listener);
     let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     client.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     let local = client
@@ -78,7 +78,7 @@ fn no_free_port(net: &Net) -> Result<Vec<End>> {
 fn connect_given_up(net: &Net) -> Result<Vec<End>> {
     let (client, end) = unanswered(net)?;
     let end = end.closed_here(Closer::Close);
-    drop(client);
+    close(client);
     Ok(vec![end])
 }
 

@@ -56,12 +56,26 @@ struct Row {
     reason = "the namespace is the calling thread's, as long as there is a Net"
 )]
 impl Net {
-    /// Moves the calling thread into a new namespace with `lo` up.
+    /// Moves the calling thread into a new namespace, with `lo` up, an address that answers
+    /// nothing, and a small hash table of its own where the kernel can give it one: reading
+    /// /proc/net/tcp walks the whole table.
     pub fn enter() -> Result<Self> {
-        unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace; needs root")?;
-        netlink::loopback_up()?;
+        unshare_net()?;
+        // The knob is for the namespaces that are made inside this one.
+        let knob = "/proc/sys/net/ipv4/tcp_child_ehash_entries";
+        if fs::exists(knob)? {
+            fs::write(knob, "1024").with_context(|| format!("cannot set {knob}"))?;
+        }
+        let net = Self::enter_plain()?;
         netlink::route_into_the_void(VOID)?;
         netlink::route_into_the_void(VOID_BACK)?;
+        Ok(net)
+    }
+
+    /// Moves the calling thread into a new namespace with `lo` up, and nothing else.
+    pub fn enter_plain() -> Result<Self> {
+        unshare_net()?;
+        netlink::loopback_up()?;
         let alive = File::open("/proc/thread-self/ns/net").context("cannot open the namespace")?;
         let inode = alive.metadata()?.ino();
         Ok(Self {
@@ -168,6 +182,10 @@ impl Net {
         })
         .map_err(|_late| anyhow!("the kernel counted otherwise: {wrong}"))
     }
+}
+
+fn unshare_net() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace; needs root")
 }
 
 fn rows() -> Result<Vec<Row>> {

@@ -4,12 +4,14 @@ use std::fs;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::PoisonError;
 
 use anyhow::{Context as _, Result};
 
 use super::Scenario;
+use super::clock::{CEILING, wait_for};
 use super::net::{Net, State};
-use super::pair::{Pair, read_end};
+use super::pair::{FORKING, Pair, close, read_end};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -35,14 +37,21 @@ struct Owner {
 
 impl Owner {
     fn of(socket: TcpStream) -> Result<Self> {
-        let child = Command::new("cat")
+        let _forking = FORKING.write().unwrap_or_else(PoisonError::into_inner);
+        // It waits for one line and exits; unlike cat, a shell never closes its standard input.
+        let child = Command::new("sh")
+            .args(["-c", "read line"])
             .stdin(Stdio::from(OwnedFd::from(socket)))
             .stdout(Stdio::null())
             .spawn()
-            .context("cannot start cat")?;
+            .context("cannot start sh")?;
+        // The kernel closes what exec must close before it gives the process its new name.
         let path = format!("/proc/{}/comm", child.id());
-        // spawn returns after exec, so this is the name that the kernel sees at exit.
-        let comm = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let own = fs::read_to_string("/proc/thread-self/comm")?;
+        let comm = wait_for("exec", CEILING, || {
+            let comm = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+            Ok((comm != own).then_some(comm))
+        })?;
         Ok(Self {
             child,
             comm: comm.trim_end().to_owned(),
@@ -64,7 +73,7 @@ fn killed(net: &Net) -> Result<Vec<End>> {
     owner.child.wait()?;
     read_end(&pair.server)?;
     net.wait_minisock(pair.client_at, pair.server_at, State::FinWait2)?;
-    drop(pair.server);
+    close(pair.server);
     net.wait_minisock(pair.client_at, pair.server_at, State::TimeWait)?;
     Ok(vec![client_end, server_end])
 }
@@ -75,7 +84,7 @@ fn exits_after_end(net: &Net) -> Result<Vec<End>> {
     let server_end = pair.server_end("active_close").closed_here(Closer::Close);
     let mut owner = Owner::of(pair.client)?;
     let client_end = owner.end(client_end);
-    drop(pair.server);
+    close(pair.server);
     owner.child.wait()?;
     net.wait_minisock(pair.server_at, pair.client_at, State::TimeWait)?;
     net.wait_gone(pair.client_at, pair.server_at)?;

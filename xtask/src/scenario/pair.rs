@@ -4,6 +4,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -112,6 +113,16 @@ pub fn wait_error(socket: &TcpStream, errno: i32) -> Result<()> {
         bail!("expected errno {errno}, got {error}");
     }
     Ok(())
+}
+
+/// Held for writing while a child process is between fork and exec: it has a reference to
+/// every socket of this process then, so that a `close()` here would not be the last one.
+pub(super) static FORKING: RwLock<()> = RwLock::new(());
+
+/// Closes the last reference to a socket.
+pub fn close<T>(socket: T) {
+    let _no_fork = FORKING.read().unwrap_or_else(PoisonError::into_inner);
+    drop(socket);
 }
 
 /// `close()` sends a reset.

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Scenario;
 use super::net::{Net, State};
-use super::pair::{finish, wait_error};
+use super::pair::{close, finish, wait_error};
 use super::peer::Peer;
 use super::scripted::{client_of, reset_in_fin_wait2, server_of};
 use super::segment::{ACK, FIN};
@@ -113,7 +113,7 @@ fn reset_in_fin_wait2_minisock(net: &Net) -> Result<Vec<End>> {
     let end = client_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Close)
         .initiator("local");
-    drop(client);
+    close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
     net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
@@ -128,7 +128,7 @@ fn reset_in_closing(net: &Net) -> Result<Vec<End>> {
     let end = client_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Close)
         .initiator("both");
-    drop(client);
+    close(client);
     peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
     net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
@@ -145,7 +145,7 @@ fn reset_in_last_ack(net: &Net) -> Result<Vec<End>> {
         .initiator("peer");
     peer.send(FIN | ACK, b"")?;
     net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
-    drop(server);
+    close(server);
     peer.see_fin()?;
     peer.reset()?;
     net.wait_gone(peer.real.into(), peer.address.into())?;
@@ -156,7 +156,7 @@ fn reset_in_time_wait(net: &Net) -> Result<Vec<End>> {
     let mut peer = Peer::new()?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "active_close").closed_here(Closer::Close);
-    drop(client);
+    close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
     net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 
 use super::Scenario;
 use super::net::{Net, State, VOID, VOID_BACK};
+use super::pair::close;
 use super::peer::{Tap, start_connect};
 use super::segment::{FIN, Segment};
 use super::truth::{Closer, End};
@@ -104,8 +105,8 @@ fn simultaneous_both(net: &Net) -> Result<Vec<End>> {
         End::client(client_ends.0, client_ends.1, "simultaneous_close").closed_here(Closer::Close),
         End::server(server_ends.0, server_ends.1, "simultaneous_close").closed_here(Closer::Close),
     ];
-    drop(client);
-    drop(server);
+    close(client);
+    close(server);
     let fin_of_client = next_fin(|| relay.next_of_client())?;
     let fin_of_server = next_fin(|| relay.next_of_server())?;
     relay.pass_to_server(&fin_of_client)?;

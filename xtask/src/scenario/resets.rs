@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Scenario;
 use super::net::{Net, State};
-use super::pair::{Pair, finish, linger_zero, read_end, send, wait_error, wait_unread};
+use super::pair::{Pair, close, finish, linger_zero, read_end, send, wait_error, wait_unread};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -81,7 +81,7 @@ fn unread_data_ipv6(_net: &Net) -> Result<Vec<End>> {
 fn leave_unread(writer: &TcpStream, reader: TcpStream) -> Result<()> {
     send(writer, b"12345")?;
     wait_unread(&reader, 5)?;
-    drop(reader);
+    close(reader);
     wait_error(writer, libc::ECONNRESET)
 }
 
@@ -101,7 +101,7 @@ fn unread_after_fin(net: &Net) -> Result<Vec<End>> {
     finish(&pair.server)?;
     net.wait_state(pair.client_at, pair.server_at, State::CloseWait)?;
     net.wait_state(pair.server_at, pair.client_at, State::FinWait2)?;
-    drop(pair.client);
+    close(pair.client);
     wait_error(&pair.server, libc::ECONNRESET)?;
     Ok(ends)
 }
@@ -114,7 +114,7 @@ fn linger_zero_close(_net: &Net) -> Result<Vec<End>> {
         pair.server_end("peer_reset"),
     ];
     linger_zero(&pair.client)?;
-    drop(pair.client);
+    close(pair.client);
     wait_error(&pair.server, libc::ECONNRESET)?;
     Ok(ends)
 }
@@ -133,7 +133,7 @@ fn linger_zero_after_fin(net: &Net) -> Result<Vec<End>> {
     finish(&pair.server)?;
     net.wait_state(pair.server_at, pair.client_at, State::FinWait2)?;
     linger_zero(&pair.client)?;
-    drop(pair.client);
+    close(pair.client);
     wait_error(&pair.server, libc::ECONNRESET)?;
     Ok(ends)
 }
@@ -147,7 +147,7 @@ fn data_after_close_minisock(net: &Net) -> Result<Vec<End>> {
             .half_closed(None)
             .left(0, 0, 5),
     ];
-    drop(pair.client);
+    close(pair.client);
     net.wait_minisock(pair.client_at, pair.server_at, State::FinWait2)?;
     read_end(&pair.server)?;
     send(&pair.server, b"12345")?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Scenario;
 use super::net::{Net, State};
-use super::pair::{linger_zero, send, wait_error};
+use super::pair::{close, linger_zero, send, wait_error};
 use super::peer::Peer;
 use super::segment::{ACK, FIN, RST};
 use super::truth::{Closer, End};
@@ -78,7 +78,7 @@ fn simultaneous_server(net: &Net) -> Result<Vec<End>> {
 
 fn cross(net: &Net, peer: &mut Peer, socket: TcpStream) -> Result<()> {
     let (local, far) = (peer.real.into(), peer.address.into());
-    drop(socket);
+    close(socket);
     let fin = peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
     net.wait_state(local, far, State::Closing)?;
@@ -91,7 +91,7 @@ fn three_segments(net: &Net) -> Result<Vec<End>> {
     let mut peer = Peer::new()?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "active_close").closed_here(Closer::Close);
-    drop(client);
+    close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
     net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
@@ -102,7 +102,7 @@ fn data_after_close_unacked_fin(net: &Net) -> Result<Vec<End>> {
     let mut peer = Peer::new()?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_data_after_close").closed_here(Closer::Close);
-    drop(client);
+    close(client);
     peer.see_fin()?;
     peer.send(ACK, b"12345")?;
     expect_reset(&mut peer)?;
@@ -114,7 +114,7 @@ fn data_with_ack_of_fin(net: &Net) -> Result<Vec<End>> {
     let mut peer = Peer::new()?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_data_after_close").closed_here(Closer::Close);
-    drop(client);
+    close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"12345")?;
     expect_reset(&mut peer)?;
@@ -132,7 +132,7 @@ fn left_behind(net: &Net) -> Result<Vec<End>> {
     send(&client, &[b'a'; 10])?;
     send(&client, &[b'b'; 20])?;
     linger_zero(&client)?;
-    drop(client);
+    close(client);
     expect_reset(&mut peer)?;
     Ok(vec![end])
 }

@@ -43,6 +43,14 @@ const TABLE: &[Row] = &[
         says: AN_ORDERLY_CLOSE,
         reason: "no tracepoint shows how a FIN_WAIT2 minisock ends",
     },
+    Row {
+        backend: "tracepoint",
+        kernel: any,
+        case: "connect_shut_down",
+        role: "client",
+        says: &[("closer", None), ("confidence", Some("inferred"))],
+        reason: "no tracepoint shows shutdown() or tcp_disconnect",
+    },
 ];
 
 const AN_ORDERLY_CLOSE: &[(&str, Option<&str>)] = &[
