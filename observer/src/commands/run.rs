@@ -46,14 +46,15 @@ pub(super) fn run(arguments: Run, log: &Log) -> anyhow::Result<()> {
         http::serve(listeners, &site, &stop);
 
         let probes = probe::attach(probes.options(log))?;
-        info!(probes = status::summary(&probes.coverage), "attached");
-        for blind_to in status::blind_to(&probes.coverage) {
-            info!("on this kernel, with these privileges: {blind_to}");
+        let coverage = probes.coverage.clone();
+        let app = App::new(probes, metrics, clock, stop.clone(), outlet);
+        // Whoever reads `attached` in the log finds the agent ready.
+        site.ready(coverage.clone());
+        info!(probes = status::summary(&coverage), "attached");
+        for blind_to in status::blind_to(&coverage) {
+            info!("not seen directly: {blind_to}");
         }
-        site.ready(probes.coverage.clone());
-        let outlet = App::new(probes, metrics, clock, stop.clone(), outlet)
-            .run()
-            .await;
+        let outlet = app.run().await;
         stop.set();
         outlet.context("cannot wait for the ring buffer")
     });
