@@ -13,8 +13,14 @@ use aya_build::{Package, Toolchain};
 const VARIABLE: &str = "OBSERVER_BPF_TOOLCHAIN";
 const REMEDY: &str = "run `cargo xtask setup`, which finds or installs what the probes need";
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "aya-build reads the environment; this process has one thread"
+)]
 fn main() -> ExitCode {
-    // SAFETY: this is the first statement of a process with one thread.
+    // SAFETY: these are the first statements of a process with one thread. The first allows
+    // `-Z build-std` to a compiler that is not a nightly, the second keeps a build without
+    // errors silent.
     unsafe {
         env::set_var("RUSTC_BOOTSTRAP", "1");
         env::set_var("CARGO_TERM_QUIET", "true");

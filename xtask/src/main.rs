@@ -24,6 +24,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::setup::Part;
+
 /// Builds, tests and measures tcp-observer.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
@@ -36,6 +38,10 @@ struct Arguments {
 enum Task {
     /// Finds or installs what a machine needs to build and test
     Setup(setup::Args),
+    /// Makes connections end in every way, and shows what the agent says of them
+    Demo,
+    /// Makes 200,000 connections as fast as it can, three times, and checks what the agent says
+    Load,
     /// Builds the agent and runs it
     Run(run::Args),
     /// Runs every test: unit tests, then real sockets on real kernels
@@ -64,6 +70,8 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup(args) => setup::main(&args),
+        Task::Demo => demo(),
+        Task::Load => load(),
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Ci => ci::main(),
@@ -71,6 +79,16 @@ fn perform(task: Task) -> Result<()> {
         Task::Tidy => tidy::main(),
         Task::Vm(args) => vm::main(&args),
     }
+}
+
+fn demo() -> Result<()> {
+    setup::ensure(&[Part::Probes])?;
+    xtask::demo::run(&artifacts::agent()?)
+}
+
+fn load() -> Result<()> {
+    setup::ensure(&[Part::Probes])?;
+    xtask::load::run(&artifacts::agent()?)
 }
 
 /// The names of all commands.

@@ -29,9 +29,8 @@ fn connecting(closed: &Closed, exit: &Exit) -> Option<Found> {
     match socket.error {
         0 => given_up(closed, exit),
         _ if closed.reset_received.is_some() => Found::exact(Ending::ConnectRefused),
-        errno::ECONNREFUSED if closed.gap.is_some() => {
-            Found::inferred(Ending::ConnectRefused, "the RST itself was not seen")
-        }
+        // A RST that was missed, or ICMP port unreachable.
+        errno::ECONNREFUSED if closed.gap.is_some() => None,
         errno::ECONNABORTED => Found::exact(Ending::DroppedSilently),
         errno::ETIMEDOUT => Found::exact(Ending::TimeoutConnect),
         error if error == socket.soft_error && socket.retransmits > 0 => {

@@ -15,19 +15,16 @@ pub(super) fn role(closed: &Closed) -> Role {
 
 /// Whose FIN or RST came first; the kernel where a timer or want of memory ended it.
 pub(super) fn initiator(closed: &Closed, ending: Ending) -> Option<Initiator> {
-    if ending.group() == Group::GaveUp {
-        return Some(Initiator::Kernel);
-    }
-    match ending {
-        Ending::ResetOutOfMemory | Ending::ConnectFailed => Some(Initiator::Kernel),
-        Ending::ConnectRefused => Some(Initiator::Peer),
-        Ending::NeverEstablished => Some(Initiator::Local),
-        _ => first_fin(closed).or(match ending.group() {
-            Group::ResetSent => Some(Initiator::Local),
-            Group::ResetReceived => Some(Initiator::Peer),
-            Group::Orderly | Group::GaveUp | Group::Other => None,
-        }),
-    }
+    let by_kernel = [Ending::ResetOutOfMemory, Ending::ConnectFailed];
+    let by_group = match ending.group() {
+        Group::GaveUp => return Some(Initiator::Kernel),
+        _ if by_kernel.contains(&ending) => return Some(Initiator::Kernel),
+        Group::ResetSent => Some(Initiator::Local),
+        Group::ResetReceived => Some(Initiator::Peer),
+        Group::Other if ending == Ending::NeverEstablished => Some(Initiator::Local),
+        Group::Orderly | Group::Other => None,
+    };
+    first_fin(closed).or(by_group)
 }
 
 /// The states tell the order of the FINs, even where the FINs themselves were missed.
@@ -82,29 +79,30 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
 
 /// The process behind the end: an administrator, a closing listener, or who closed.
 pub(super) fn closed_by(closed: &Closed, ending: Ending) -> Option<&Task> {
-    let exit = closed.exit.as_ref();
-    match ending {
-        Ending::ResetDestroyed => closed
-            .teardown
-            .aborted
-            .as_ref()
-            .or_else(|| exit.map(|exit| &exit.task)),
-        Ending::ResetListenerClosed => closed
-            .teardown
-            .forgotten
-            .as_ref()
-            .or_else(|| exit.map(|exit| &exit.task)),
-        Ending::ResetDisconnect | Ending::ConnectFailed | Ending::NeverEstablished => {
-            exit.map(|exit| &exit.task)
-        }
-        _ => {
-            let fin = closed.fin.as_ref().map(|fin| &fin.task);
-            let call = closed.close_called.as_ref().map(|call| &call.task);
-            let inside_close = exit
-                .filter(|exit| exit.socket.release == Release::Yes && exit.socket.error == 0)
-                .map(|exit| &exit.task);
-            fin.or(inside_close).or(call)
-        }
+    let at_exit = closed.exit.as_ref().map(|exit| &exit.task);
+    if ending == Ending::ResetDestroyed {
+        return closed.teardown.aborted.as_ref().or(at_exit);
+    }
+    if ending == Ending::ResetListenerClosed {
+        return closed.teardown.forgotten.as_ref().or(at_exit);
+    }
+    let in_call = [
+        Ending::ResetDisconnect,
+        Ending::ConnectFailed,
+        Ending::NeverEstablished,
+    ];
+    let inside_close = closed
+        .last_socket()
+        .is_some_and(|last| last.release == Release::Yes && last.error == 0);
+    let call = closed
+        .close_called
+        .as_ref()
+        .filter(|_| closer(closed).is_some());
+    match &closed.fin {
+        _ if in_call.contains(&ending) => at_exit,
+        Some(fin) => Some(&fin.task),
+        None if inside_close => at_exit,
+        None => call.map(|call| &call.task),
     }
 }
 
@@ -138,15 +136,13 @@ pub(super) fn half_closed(closed: &Closed) -> Option<bool> {
 }
 
 pub(super) fn time_wait(closed: &Closed, ending: Ending) -> TimeWait {
-    match ending {
-        Ending::ActiveClose | Ending::SimultaneousClose if orderly::overflowed(closed) => {
-            TimeWait::None
-        }
-        Ending::ActiveClose => TimeWait::Local,
-        Ending::PassiveClose => TimeWait::Peer,
-        Ending::SimultaneousClose => TimeWait::Both,
-        Ending::Unknown => TimeWait::Unknown,
-        _ => TimeWait::None,
+    match ending.group() {
+        Group::Orderly if orderly::overflowed(closed) => TimeWait::None,
+        Group::Orderly if ending == Ending::ActiveClose => TimeWait::Local,
+        Group::Orderly if ending == Ending::PassiveClose => TimeWait::Peer,
+        Group::Orderly => TimeWait::Both,
+        Group::Other if ending == Ending::Unknown => TimeWait::Unknown,
+        Group::ResetSent | Group::ResetReceived | Group::GaveUp | Group::Other => TimeWait::None,
     }
 }
 

@@ -10,6 +10,10 @@ pub(super) struct Found {
     pub(super) doubt: Option<&'static str>,
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a recogniser's answer is an option"
+)]
 impl Found {
     /// Every fact was seen.
     pub(super) const fn exact(ending: Ending) -> Option<Self> {

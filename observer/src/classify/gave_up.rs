@@ -48,7 +48,8 @@ fn timed_out(closed: &Closed, exit: &Exit) -> Option<Found> {
     if window_shut && (socket.retransmits == 0 || !socket.dead) && unanswered(exit) {
         return Found::exact(Ending::TimeoutZeroWindow);
     }
-    if !closed.sight.resets_sent && socket.keepalive && socket.retransmits == 0 {
+    let reset_missed = !closed.sight.resets_sent || closed.gap.is_some();
+    if reset_missed && socket.keepalive && socket.retransmits == 0 && socket.probes > 0 {
         return Found::inferred(Ending::TimeoutKeepalive, "the reset itself was not seen");
     }
     if socket.dead {

@@ -1,6 +1,6 @@
 //! Why it ended, and who ended it.
 //!
-//! Takes one [`Closed`](crate::track::Closed) connection; gives one [`Verdict`]. Pure: no
+//! Takes one [`Closed`] connection; gives one [`Verdict`]. Pure: no
 //! IO, no clock, no memory of other connections, and never a panic.
 
 mod ending;

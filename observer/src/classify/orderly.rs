@@ -48,6 +48,9 @@ fn handed_over(closed: &Closed) -> Ending {
 /// FIN_WAIT2 → CLOSE of an orphan without an error: a minisock waits for the peer's FIN, and
 /// nothing says what became of it.
 fn fin_wait2(closed: &Closed) -> Option<Found> {
+    if closed.lossy() {
+        return None;
+    }
     if !closed.sight.minisocks {
         return Found::inferred(
             Ending::ActiveClose,

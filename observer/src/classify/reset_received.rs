@@ -22,6 +22,7 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     };
     match closed.reset_received {
         Some(reset) if reset.segment_is_reset == Some(false) => None,
+        Some(_) if closed.reset_is_ambiguous() && closed.lossy() => None,
         Some(_) if closed.reset_is_ambiguous() && ending == Ending::PeerResetWhileClosing => {
             Found::inferred(
                 ending,
@@ -35,11 +36,8 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
 
 /// The reset itself was missed: its error tells it where data after close cannot be.
 fn by_error(error: u16, ending: Ending) -> Option<Found> {
-    let told = match ending {
-        Ending::PeerReset => error == errno::ECONNRESET,
-        Ending::PeerResetAfterFin => error == errno::EPIPE,
-        _ => false,
-    };
+    let told = (ending == Ending::PeerReset && error == errno::ECONNRESET)
+        || (ending == Ending::PeerResetAfterFin && error == errno::EPIPE);
     if told {
         Found::inferred(ending, "the RST itself was not seen")
     } else {

@@ -67,7 +67,7 @@ fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
     if socket.error != 0 || !(seen || assumed) || exit.from == State::SynSent {
         return None;
     }
-    let ending = abortive(closed, exit)?;
+    let ending = abortive(closed, exit);
     if seen {
         return Found::exact(ending);
     }
@@ -78,12 +78,12 @@ fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
     None
 }
 
-fn abortive(closed: &Closed, exit: &Exit) -> Option<Ending> {
+fn abortive(closed: &Closed, exit: &Exit) -> Ending {
     let socket = &exit.socket;
     let disconnected = closed.teardown.disconnected.as_ref();
     let in_queue = disconnected.map_or(!socket.has_socket && !socket.dead, |(_, held)| !held);
     if closed.teardown.forgotten.is_some() || (in_queue && !socket.dead) {
-        return Some(Ending::ResetListenerClosed);
+        return Ending::ResetListenerClosed;
     }
     let closing = socket.send_shut
         && socket.receive_shut
@@ -92,21 +92,21 @@ fn abortive(closed: &Closed, exit: &Exit) -> Option<Ending> {
                 && (closed.close_called.is_some() || !closed.sight.close)));
     let unread = left_behind::of(closed).unread.unwrap_or(0);
     if closing && unread > 0 && !socket.dead && disconnected.is_none() {
-        return Some(Ending::ResetUnreadData);
+        return Ending::ResetUnreadData;
     }
     if closing && socket.linger == Some(0) && !socket.dead {
-        return Some(Ending::ResetLingerZero);
+        return Ending::ResetLingerZero;
     }
     if socket.dead && exit.from == State::FinWait2 && socket.linger2 < 0 {
-        return Some(Ending::ResetLinger2);
+        return Ending::ResetLinger2;
     }
     if socket.dead {
-        return Some(Ending::ResetOutOfMemory);
+        return Ending::ResetOutOfMemory;
     }
     if disconnected.is_some() || (socket.has_socket && !closing) {
-        return Some(Ending::ResetDisconnect);
+        return Ending::ResetDisconnect;
     }
-    Some(Ending::ResetOther)
+    Ending::ResetOther
 }
 
 /// The reset first, then CLOSE without an error: an orphan that the kernel cannot afford, or
@@ -119,14 +119,20 @@ fn reset_first(closed: &Closed, exit: &Exit) -> Option<Found> {
     if exit.socket.error == errno::ETIMEDOUT || reset.state != exit.from {
         return None;
     }
-    let orphan = exit.socket.dead && exit.socket.error == 0;
-    match exit.from {
-        State::FinWait2 if orphan && exit.socket.linger2 < 0 => Found::exact(Ending::ResetLinger2),
-        State::FinWait2 if orphan => None,
-        State::FinWait1 | State::LastAck | State::Closing if orphan => {
-            Found::exact(Ending::ResetOutOfMemory)
-        }
-        _ if exit.socket.error == exit.socket.soft_error && exit.socket.error != 0 => None,
-        _ => Found::exact(Ending::ResetOther),
+    let (socket, from) = (&exit.socket, exit.from);
+    if socket.error != 0 && socket.error == socket.soft_error {
+        return None;
     }
+    let orphan = socket.dead && socket.error == 0;
+    if orphan && from == State::FinWait2 {
+        return if socket.linger2 < 0 {
+            Found::exact(Ending::ResetLinger2)
+        } else {
+            None
+        };
+    }
+    if orphan && matches!(from, State::FinWait1 | State::LastAck | State::Closing) {
+        return Found::exact(Ending::ResetOutOfMemory);
+    }
+    Found::exact(Ending::ResetOther)
 }

@@ -44,16 +44,21 @@ fn cause(reset: &ResetFact, ending: Ending) -> ResetCause {
 }
 
 fn by_ending(ending: Ending) -> Option<ResetCause> {
-    Some(match ending {
-        Ending::ResetUnreadData => ResetCause::UnreadData,
-        Ending::ResetLingerZero => ResetCause::LingerZero,
-        Ending::ResetDataAfterClose => ResetCause::DataAfterClose,
-        Ending::ResetListenerClosed => ResetCause::ListenerClosed,
-        Ending::ResetDisconnect => ResetCause::Disconnect,
-        Ending::ResetLinger2 | Ending::TimeoutFinWait2 => ResetCause::Linger2,
-        Ending::ResetOutOfMemory => ResetCause::OutOfMemory,
-        Ending::ResetDestroyed => ResetCause::Destroyed,
-        Ending::TimeoutKeepalive => ResetCause::KeepaliveTimeout,
-        _ => return None,
-    })
+    BY_ENDING
+        .into_iter()
+        .find(|(known, _)| *known == ending)
+        .map(|(_, cause)| cause)
 }
+
+const BY_ENDING: [(Ending, ResetCause); 10] = [
+    (Ending::ResetUnreadData, ResetCause::UnreadData),
+    (Ending::ResetLingerZero, ResetCause::LingerZero),
+    (Ending::ResetDataAfterClose, ResetCause::DataAfterClose),
+    (Ending::ResetListenerClosed, ResetCause::ListenerClosed),
+    (Ending::ResetDisconnect, ResetCause::Disconnect),
+    (Ending::ResetLinger2, ResetCause::Linger2),
+    (Ending::TimeoutFinWait2, ResetCause::Linger2),
+    (Ending::ResetOutOfMemory, ResetCause::OutOfMemory),
+    (Ending::ResetDestroyed, ResetCause::Destroyed),
+    (Ending::TimeoutKeepalive, ResetCause::KeepaliveTimeout),
+];

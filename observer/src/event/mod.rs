@@ -9,6 +9,9 @@ mod parts;
 mod translate;
 mod vocabulary;
 
+#[cfg(test)]
+mod tests;
+
 pub use decode::{DecodeError, Decoder};
 pub use parts::{Ends, Release, Sequences, Socket, State, Substate, Task, Timestamp};
 pub use vocabulary::{ResetReason, TwStatus, Vocabulary};

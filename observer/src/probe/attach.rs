@@ -86,10 +86,6 @@ fn load_and_attach(hook: Hook, program: &mut Loaded, btf: &Btf) -> Result<(), Pr
 /// Takes an attached program away again. That it fails leaves it attached until the agent
 /// ends, which costs time and loses nothing.
 fn detach(program: &Program, ebpf: &mut Ebpf) {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the manifest has no other types of programs"
-    )]
     let detached = match ebpf.program_mut(program.name) {
         Some(Loaded::FEntry(loaded)) => loaded.unload(),
         Some(Loaded::FExit(loaded)) => loaded.unload(),

@@ -8,17 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use btfparse::{Integer32Value, Offset, Readable, TypeInformation, TypeVariant};
 use observer_ebpf::wire::manifest::{Hook, PROGRAMS};
-use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Need};
+use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Need, REPAIR_MASK, TW_SUCCESS};
 
 use crate::event::Vocabulary;
 
 /// What the probes and the plan need to know about the running kernel.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    /// Offset globals by name.
-    pub(super) offsets: Vec<(&'static str, u32)>,
-    /// Mask of `tcp_sock.repair` in its byte; 0 where the member does not exist.
-    pub(super) repair_mask: u32,
+    /// The globals of the object, by name.
+    pub(super) globals: Vec<(&'static str, u32)>,
     /// The shapes of the manifest's hooks, as far as BTF knows them.
     pub(super) shapes: Shapes,
     /// The running kernel's numbers.
@@ -59,12 +57,13 @@ pub(super) fn read(btf: &[u8]) -> Result<Layout, LayoutError> {
     let types = TypeInformation::new(&Bytes(btf))
         .map_err(|error| LayoutError::Parse(error.message().to_owned()))?;
     let index = Index::new(&types);
-    let (offsets, repair_mask) = offsets(&types, &index)?;
+    let vocabulary = vocabulary(&index)?;
+    let mut globals = offsets(&types, &index)?;
+    globals.push((TW_SUCCESS, vocabulary.tw_success));
     Ok(Layout {
-        offsets,
-        repair_mask,
+        globals,
         shapes: shapes(&types, &index),
-        vocabulary: vocabulary(&index)?,
+        vocabulary,
     })
 }
 
@@ -118,13 +117,16 @@ impl<'a> Index<'a> {
                 }
                 TypeVariant::Func(one) => {
                     if let Some(name) = one.name().as_deref().filter(|name| hooks.contains(name)) {
-                        index.functions.entry(name).or_insert(*one.prototype_tid());
+                        index
+                            .functions
+                            .entry(name)
+                            .or_insert_with(|| *one.prototype_tid());
                     }
                 }
                 TypeVariant::Typedef(one) => {
                     let name = one.name().as_deref();
                     if let Some(name) = name.and_then(|name| name.strip_prefix("btf_trace_")) {
-                        index.typedefs.entry(name).or_insert(*one.tid());
+                        index.typedefs.entry(name).or_insert_with(|| *one.tid());
                     }
                 }
                 _ => {}
@@ -137,9 +139,9 @@ impl<'a> Index<'a> {
 fn offsets(
     types: &TypeInformation,
     index: &Index<'_>,
-) -> Result<(Vec<(&'static str, u32)>, u32), LayoutError> {
+) -> Result<Vec<(&'static str, u32)>, LayoutError> {
+    let mut globals = Vec::new();
     let mut repair_mask = 0;
-    let mut offsets = Vec::with_capacity(MEMBERS.len());
     for member in MEMBERS {
         let found = index
             .structs
@@ -148,6 +150,7 @@ fn offsets(
         let offset = match found {
             Some((_, Offset::ByteOffset(bytes))) => bytes,
             Some((_, Offset::BitOffsetAndSize(bits, _))) => {
+                // `tcp_sock.repair` is the only bit field of the table.
                 repair_mask = 1 << (bits % 8);
                 bits / 8
             }
@@ -157,9 +160,10 @@ fn offsets(
                 return Err(LayoutError::Missing(name));
             }
         };
-        offsets.push((member.global, offset));
+        globals.push((member.global, offset));
     }
-    Ok((offsets, repair_mask))
+    globals.push((REPAIR_MASK, repair_mask));
+    Ok(globals)
 }
 
 fn shapes(types: &TypeInformation, index: &Index<'_>) -> Shapes {
@@ -198,10 +202,6 @@ fn shape(types: &TypeInformation, prototype: u32, skip: usize) -> Option<Shape> 
 }
 
 fn is_reason(types: &TypeInformation, id: u32) -> bool {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "all other kinds of types are of no interest"
-    )]
     match types.from_id(id) {
         Some(TypeVariant::Const(inner)) => is_reason(types, *inner.tid()),
         Some(TypeVariant::Enum(one)) => one.name().as_deref() == Some("sk_rst_reason"),
@@ -212,7 +212,8 @@ fn is_reason(types: &TypeInformation, id: u32) -> bool {
 fn vocabulary(index: &Index<'_>) -> Result<Vocabulary, LayoutError> {
     let flag = |name| {
         let number = number(index, "sock_flags", name)?;
-        u8::try_from(number).map_err(|_| LayoutError::Missing(format!("a usable {name}")))
+        u8::try_from(number)
+            .map_err(|error| LayoutError::Parse(format!("{name} is {number}: {error}")))
     };
     Ok(Vocabulary {
         sock_dead: flag("SOCK_DEAD")?,

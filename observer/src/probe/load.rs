@@ -4,13 +4,13 @@
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
-use observer_ebpf::wire::manifest::{DROPS, EVENTS, Question};
-use observer_ebpf::wire::settings::{REPAIR_MASK, TW_SUCCESS};
+use observer_ebpf::wire::manifest::{DROPS, EVENTS};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::coverage::Outcome;
 use super::kernel::{self, Facts};
 use super::layout::{self, Layout};
-use super::{Options, StartError, attach, plan};
+use super::{Options, StartError, attach, obstacle, plan};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/observer-probes"));
 
@@ -28,11 +28,14 @@ pub(super) struct Attached {
 
 /// Loads the object and attaches what can be attached.
 pub(super) fn load(options: Options, facts: &Facts) -> Result<Attached, StartError> {
+    if let Some(obstacle) = obstacle::obstacle(facts) {
+        return Err(obstacle);
+    }
+    raise_memory_limit();
     let bytes = kernel::btf().map_err(|error| {
         let path = kernel::BTF;
         StartError::Kernel(format!(
-            "reading {path} failed: {error}; the probes need a kernel built with \
-             CONFIG_DEBUG_INFO_BTF, and /sys mounted"
+            "reading {path} failed: {error}; the probes find the kernel's structures there"
         ))
     })?;
     let layout = layout::read(&bytes).map_err(|error| {
@@ -48,6 +51,9 @@ pub(super) fn load(options: Options, facts: &Facts) -> Result<Attached, StartErr
     let mut ebpf = object(options, &layout, &btf)?;
     let plan = plan::plan(options.backend, &layout.shapes);
     let outcomes = attach::carry_out(&plan, &mut ebpf, &btf);
+    if let Some(nothing) = obstacle::nothing_works(&outcomes) {
+        return Err(nothing);
+    }
     Ok(Attached {
         ebpf,
         layout,
@@ -66,22 +72,25 @@ fn object(options: Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartErr
     loader
         .btf(Some(btf))
         .map_max_entries(EVENTS, options.ring_bytes)
-        .override_global(aya_log::LEVEL, &log_level, true)
-        .override_global(REPAIR_MASK, &layout.repair_mask, true)
-        .override_global(TW_SUCCESS, &layout.vocabulary.tw_success, true);
-    for (global, offset) in &layout.offsets {
-        loader.override_global(global, offset, true);
+        .override_global(aya_log::LEVEL, &log_level, true);
+    for (global, value) in &layout.globals {
+        loader.override_global(global, value, true);
     }
     loader
         .load(OBJECT)
-        .map_err(|error| StartError::Load(format!("the probes do not load: {error}")))
+        .map_err(|error| obstacle::not_loaded(&error))
 }
 
-/// Whether anything useful is attached: without state changes no connection is seen.
-pub(super) fn is_useful(outcomes: &[Outcome]) -> bool {
-    outcomes
-        .iter()
-        .any(|one| one.question == Question::State && !one.attached.is_empty())
+/// Before 5.11 the kernel counts BPF maps as locked memory of the user. Where the limit cannot
+/// be raised, the load itself says so.
+fn raise_memory_limit() {
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
+        tracing::debug!(%error, "RLIMIT_MEMLOCK could not be raised");
+    }
 }
 
 /// Takes the two maps that the agent reads out of the object.

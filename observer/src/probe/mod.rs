@@ -10,6 +10,8 @@ mod coverage;
 mod kernel;
 mod layout;
 mod load;
+mod log;
+mod obstacle;
 mod plan;
 mod ring;
 
@@ -55,6 +57,8 @@ pub struct Probes {
     pub coverage: Coverage,
     /// Holds the programs, which detach when it goes.
     _object: aya::Ebpf,
+    /// Reads what the probes log, if they may.
+    _log: Option<log::KernelLog>,
 }
 
 /// Which twin answers each question, and what the agent is blind to.
@@ -97,13 +101,25 @@ pub enum StartError {
     Load(String),
 }
 
+/// What this kernel and these privileges allow.
+#[derive(Debug)]
+pub struct Survey {
+    /// What was found out about the kernel.
+    pub facts: Facts,
+    /// What the agent would see, or why it cannot run.
+    pub coverage: Result<Coverage, StartError>,
+    /// What to do about what is missing, one line a gap.
+    pub advice: Vec<String>,
+}
+
 /// Loads and attaches the probes. Needs a tokio runtime around it.
 pub fn attach(options: Options) -> Result<Probes, StartError> {
-    let facts = kernel::facts();
-    let mut attached = load::load(options, &facts)?;
-    if !load::is_useful(&attached.outcomes) {
-        return Err(StartError::Load("no probe could be attached".to_owned()));
-    }
+    let mut attached = load::load(options, &kernel::facts())?;
+    let log = if options.kernel_log {
+        Some(log::KernelLog::start(&mut attached.ebpf)?)
+    } else {
+        None
+    };
     let (events, drops) = load::maps(&mut attached.ebpf)?;
     let ring = Ring::new(events, drops)
         .map_err(|error| StartError::Load(format!("the ring cannot be polled: {error}")))?;
@@ -112,5 +128,21 @@ pub fn attach(options: Options) -> Result<Probes, StartError> {
         vocabulary: attached.layout.vocabulary,
         coverage: coverage::coverage(&attached.outcomes),
         _object: attached.ebpf,
+        _log: log,
     })
+}
+
+/// Tries what [`attach`] would attach, and leaves nothing attached.
+pub fn survey(options: Options) -> Survey {
+    let facts = kernel::facts();
+    let coverage = load::load(options, &facts).map(|tried| coverage::coverage(&tried.outcomes));
+    let advice = coverage
+        .as_ref()
+        .map(|coverage| obstacle::advice(&facts, &coverage.answers))
+        .unwrap_or_default();
+    Survey {
+        facts,
+        coverage,
+        advice,
+    }
 }

@@ -3,11 +3,13 @@
 //! Takes the manifest, the shapes of the running kernel's hooks and the wished backend; gives
 //! the candidates. Pure: nothing is loaded here.
 
+use std::collections::BTreeMap;
+
 use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::{Hook, PROGRAMS, Program, Question, Signature, Twin};
 
 use super::Backend;
-use super::layout::{Shape, Shapes};
+use super::layout::Shapes;
 
 /// What to try for one kind of record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,23 +64,39 @@ fn twins(backend: Backend, question: Question) -> Vec<Twin> {
 
 /// The programs of a kind and twin that fit this kernel, as sets that attach together.
 fn sets(kind: Kind, twin: Twin, shapes: &Shapes) -> Vec<Vec<&'static Program>> {
-    let mut sets: Vec<(u8, Vec<&'static Program>)> = Vec::new();
-    let fitting = PROGRAMS.iter().filter(|program| {
-        program.kind == kind && program.hook.twin() == twin && fits(program, shapes)
-    });
-    for program in fitting {
-        match sets.iter_mut().find(|(set, _)| *set == program.set) {
-            Some((_, programs)) => programs.push(program),
-            None => sets.push((program.set, vec![program])),
+    let of = |wanted: Fit| {
+        let mut sets: BTreeMap<u8, Vec<&'static Program>> = BTreeMap::new();
+        let fitting = PROGRAMS.iter().filter(|program| {
+            program.kind == kind
+                && program.hook.twin() == twin
+                && fit(program, shapes) == Some(wanted)
+        });
+        for program in fitting {
+            sets.entry(program.set).or_default().push(program);
         }
+        sets.into_values().collect::<Vec<_>>()
+    };
+    let known = of(Fit::Known);
+    if known.is_empty() {
+        of(Fit::Possible)
+    } else {
+        known
     }
-    sets.into_iter().map(|(_, programs)| programs).collect()
 }
 
-/// Whether a program fits the hook that this kernel has. BTF may lack a static function that
-/// a kprobe can still be attached to.
-fn fits(program: &Program, shapes: &Shapes) -> bool {
-    let shape: Option<&Shape> = match program.hook {
+/// How sure it is that a program fits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    /// BTF says so.
+    Known,
+    /// BTF lacks the function, as that of some kernels lacks every static one; a kprobe may
+    /// still find it by its symbol.
+    Possible,
+}
+
+/// Whether a program fits the hook that this kernel has.
+fn fit(program: &Program, shapes: &Shapes) -> Option<Fit> {
+    let shape = match program.hook {
         Hook::Tracepoint(name) => shapes.tracepoints.get(name),
         Hook::Fentry(name) | Hook::Fexit(name) | Hook::Kprobe(name) | Hook::Kretprobe(name) => {
             shapes.functions.get(name)
@@ -86,12 +104,14 @@ fn fits(program: &Program, shapes: &Shapes) -> bool {
     };
     let Some(shape) = shape else {
         let needs_nothing = matches!(program.fits, Signature::Any | Signature::NoReason);
-        return program.hook.twin() == Twin::Kprobe && needs_nothing;
+        let by_symbol = program.hook.twin() == Twin::Kprobe && needs_nothing;
+        return by_symbol.then_some(Fit::Possible);
     };
-    match program.fits {
+    let fits = match program.fits {
         Signature::Any => true,
         Signature::Args(count) => shape.args == usize::from(count),
         Signature::NoReason => shape.reason_at.is_none(),
         Signature::ReasonAt(position) => shape.reason_at == Some(usize::from(position)),
-    }
+    };
+    fits.then_some(Fit::Known)
 }

@@ -242,6 +242,11 @@ impl Closed {
         }
     }
 
+    /// Whether events were lost while it was open: then what was not seen proves nothing.
+    pub fn lossy(&self) -> bool {
+        self.gap == Some(Gap::Loss)
+    }
+
     /// What became of its minisock.
     pub fn fate(&self) -> Option<Fate> {
         self.minisock

@@ -86,31 +86,18 @@ impl Closed {
             },
             steps,
         );
+        let write_seq = socket.sequences.write_seq;
         match new {
             State::SynSent => self.opened_by = Some(task),
-            State::FinWait1 | State::LastAck => {
-                self.fin = Some(Fin {
-                    at,
-                    task,
-                    release: socket.release,
-                    receive_shut: socket.receive_shut,
-                    linger: socket.linger,
-                    write_seq: socket.sequences.write_seq,
-                });
-            }
-            State::CloseWait | State::Closing => {
-                self.peer_fin = Some(PeerFin {
-                    at,
-                    write_seq: socket.sequences.write_seq,
-                });
-            }
+            State::FinWait1 | State::LastAck => self.fin = Some(Fin::new(at, task, &socket)),
+            State::CloseWait | State::Closing => self.peer_fin = Some(PeerFin { at, write_seq }),
             State::Close => {
                 self.exit = Some(Exit {
                     at,
                     from: old,
                     task,
                     socket,
-                })
+                });
             }
             State::Established
             | State::SynRecv
@@ -256,8 +243,11 @@ impl Closed {
         self.teardown.forgotten = Some(task);
     }
 
+    /// Keeps the first gap, but for a loss: after one, what was not seen proves nothing.
     pub(super) fn note_gap(&mut self, gap: Gap) {
-        self.gap.get_or_insert(gap);
+        if self.gap.is_none() || gap == Gap::Loss {
+            self.gap = Some(gap);
+        }
     }
 
     fn note_act(&mut self, at: Timestamp, event: &'static str, by: &Task, steps: usize) {
@@ -277,6 +267,19 @@ impl Closed {
             self.timeline.push(step);
         } else {
             self.timeline_dropped = self.timeline_dropped.saturating_add(1);
+        }
+    }
+}
+
+impl Fin {
+    fn new(at: Timestamp, task: Task, socket: &Socket) -> Self {
+        Self {
+            at,
+            task,
+            release: socket.release,
+            receive_shut: socket.receive_shut,
+            linger: socket.linger,
+            write_seq: socket.sequences.write_seq,
         }
     }
 }

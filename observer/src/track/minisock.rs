@@ -7,32 +7,14 @@
 use std::time::Duration;
 
 use crate::classify::Phase;
-use crate::event::{Ends, ResetReason, SockId, State, Substate, Task, Timestamp, TwStatus};
+use crate::event::{Body, Ends, ResetReason, SockId, State, Substate, Task, Timestamp, TwStatus};
 
-use super::closed::{Closed, Fate, Gap, Minisock, Origin, ResetSource};
+use super::closed::{Fate, Gap, Minisock, ResetSource};
 use super::table::Slot;
 use super::{AFTER_EXIT, Output, ResetCause, Step, Tracker};
 
 /// The longest that a FIN_WAIT2 minisock can live, 3.5 × TCP_RTO_MAX, and 5 s.
 const LONGEST_FIN_WAIT2: Duration = Duration::from_secs(425);
-
-/// A segment met a minisock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Answered {
-    pub(super) at: Timestamp,
-    pub(super) answer: Option<TwStatus>,
-    pub(super) substate: Substate,
-    pub(super) segment_is_reset: Option<bool>,
-}
-
-/// A minisock is gone.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) at: Timestamp,
-    pub(super) substate: Substate,
-    pub(super) expired: Option<bool>,
-    pub(super) task: Task,
-}
 
 impl Tracker {
     pub(super) fn minisock_started(
@@ -42,10 +24,7 @@ impl Tracker {
         minisock: SockId,
         substate: Substate,
     ) {
-        let slot = self.table.sock(sock).unwrap_or_else(|| {
-            let facts = Closed::new(self.sight, Origin::Unseen, at, State::FinWait2);
-            self.start(sock, Box::new(facts))
-        });
+        let slot = self.live_slot(sock, at, State::FinWait2);
         self.with_slot(slot, |closed, steps| {
             let fate = (substate == Substate::TimeWait).then_some((Fate::TimeWait, at));
             closed.minisock = Some(Minisock { at, substate, fate });
@@ -75,13 +54,15 @@ impl Tracker {
         }
     }
 
-    pub(super) fn minisock_answered(&mut self, minisock: SockId, answered: Answered) {
-        let Answered {
-            at,
+    pub(super) fn minisock_answered(&mut self, minisock: SockId, at: Timestamp, body: &Body) {
+        let &Body::MinisockAnswered {
             answer,
             substate,
             segment_is_reset,
-        } = answered;
+        } = body
+        else {
+            return;
+        };
         let Some(slot) = self.table.minisock(minisock) else {
             let end = self.time_waits.answered(minisock, answer, segment_is_reset);
             self.outputs.extend(end.map(Output::TimeWaitEnded));
@@ -159,15 +140,18 @@ impl Tracker {
         }
     }
 
-    pub(super) fn minisock_ended(&mut self, minisock: SockId, ended: Ended) {
-        let Ended {
-            at,
+    pub(super) fn minisock_ended(&mut self, minisock: SockId, at: Timestamp, body: &Body) {
+        let Body::MinisockEnded {
             substate,
             expired,
             task,
-        } = ended;
+        } = body
+        else {
+            return;
+        };
+        let (substate, expired) = (*substate, *expired);
         if substate == Substate::TimeWait {
-            let end = self.time_waits.ended(minisock, at, expired, &task);
+            let end = self.time_waits.ended(minisock, at, expired, task);
             self.outputs.extend(end.map(Output::TimeWaitEnded));
         }
         let Some(slot) = self.table.minisock(minisock) else {
@@ -200,7 +184,7 @@ impl Tracker {
         self.with_slot(slot, |closed, steps| {
             let mut resets = closed.resets.iter_mut();
             match resets.find(|reset| reset.source == ResetSource::Minisock) {
-                Some(told) => told.reason = reason.or(told.reason.take()),
+                Some(told) => told.reason = reason.or_else(|| told.reason.take()),
                 None => closed.note_reset(at, ResetSource::Minisock, reason, steps),
             }
         });
@@ -209,7 +193,7 @@ impl Tracker {
     /// Writes down what became of a minisock, once; `Gone` gives way to what explains it.
     fn decide(&mut self, slot: Slot, fate: Fate, at: Timestamp, event: &'static str) {
         self.with_slot(slot, |closed, steps| {
-            let minisock = closed.minisock.get_or_insert(Minisock {
+            let minisock = closed.minisock.get_or_insert_with(|| Minisock {
                 at: closed.exit.as_ref().map_or(at, |exit| exit.at),
                 substate: Substate::FinWait2,
                 fate: None,

@@ -3,12 +3,16 @@
 //! Takes events in ring order and the time; gives [`Output`]s. Bounded, sans-IO: it never
 //! asks for the time, never blocks, and no event can make it fail.
 
+mod acts;
 mod closed;
 mod facts;
 mod minisock;
 mod settle;
 mod table;
 mod time_wait;
+
+#[cfg(test)]
+mod tests;
 
 pub use closed::{
     CloseCall, Closed, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact, ResetSeen,
@@ -19,7 +23,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::classify::ResetCause;
-use crate::event::{Body, Event, ReplyTarget, ResetReason, SockId, State, Task, Timestamp};
+use crate::event::{Body, Event, SockId, State, Task, Timestamp};
 
 use table::{Slot, Table};
 use time_wait::TimeWaits;
@@ -41,6 +45,10 @@ pub struct Step {
 }
 
 /// What the attached probes can see. Where a question has no answer, the core infers.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one question, seen or not"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
     /// Calls of `tcp_close`.
@@ -124,97 +132,23 @@ impl Tracker {
 
     /// Takes the next event in ring order.
     pub fn handle(&mut self, event: Event) {
-        let Event {
-            at,
-            cpu: _,
-            sock,
-            body,
-        } = event;
-        match body {
-            Body::StateChanged {
-                old,
-                new,
-                task,
-                ends,
-                netns,
-                socket,
-            } => {
-                let change = facts::Change {
-                    at,
-                    old,
-                    new,
-                    task,
-                    ends,
-                    netns,
-                    socket,
-                };
-                self.state_changed(sock, change);
-            }
-            Body::CloseCalled { task, timeout } => {
-                self.with(sock, |closed, steps| {
-                    closed.note_close(at, task, timeout, steps)
-                });
-            }
-            Body::Accepted { task } => {
-                self.with(sock, |closed, steps| closed.note_accept(at, task, steps));
-            }
+        let (at, sock) = (event.at, event.sock);
+        match event.body {
+            body @ Body::StateChanged { .. } => self.state_changed(sock, at, body),
+            Body::CloseCalled { task, timeout } => self.close_called(sock, at, task, timeout),
+            Body::Accepted { task } => self.accepted(sock, at, task),
             Body::ResetSent { reason, state } => self.reset_sent(sock, at, reason, state),
-            Body::ResetReplied { reason, target } => self.reset_replied(sock, at, reason, target),
-            Body::ResetReceived {
-                segment_is_reset,
-                state,
-            } => {
-                self.start_if_live(sock, at, state);
-                self.with(sock, |closed, steps| {
-                    closed.note_reset_received(at, segment_is_reset, steps);
-                });
-            }
-            Body::Disconnected {
-                task,
-                state,
-                has_socket,
-            } => {
-                self.start_if_live(sock, at, state);
-                self.with(sock, |closed, steps| {
-                    closed.note_disconnect(at, task, has_socket, steps);
-                });
-            }
+            Body::ResetReplied { reason, target } => self.reset_replied(sock, at, reason, &target),
+            body @ Body::ResetReceived { .. } => self.reset_received(sock, at, &body),
+            body @ Body::Disconnected { .. } => self.disconnected(sock, at, body),
             Body::Aborted { task, state } => self.aborted(sock, at, task, state),
-            Body::Forgotten { task } => {
-                self.with(sock, |closed, steps| closed.note_forgotten(at, task, steps));
-            }
+            Body::Forgotten { task } => self.forgotten(sock, at, task),
             Body::MinisockStarted { minisock, substate } => {
                 self.minisock_started(sock, at, minisock, substate);
             }
-            Body::MinisockAnswered {
-                answer,
-                substate,
-                segment_is_reset,
-            } => {
-                let answered = minisock::Answered {
-                    at,
-                    answer,
-                    substate,
-                    segment_is_reset,
-                };
-                self.minisock_answered(sock, answered);
-            }
-            Body::MinisockEnded {
-                substate,
-                expired,
-                task,
-            } => {
-                self.minisock_ended(
-                    sock,
-                    minisock::Ended {
-                        at,
-                        substate,
-                        expired,
-                        task,
-                    },
-                );
-            }
-            Body::Destroyed => self.destroyed(sock, at),
+            body @ Body::MinisockAnswered { .. } => self.minisock_answered(sock, at, &body),
+            body @ Body::MinisockEnded { .. } => self.minisock_ended(sock, at, &body),
+            Body::Destroyed => self.destroyed(sock),
         }
     }
 
@@ -227,7 +161,7 @@ impl Tracker {
     /// was handled: what an unread event would still tell comes too late.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         while let Some(slot) = self.table.due(now) {
-            self.finalise(slot, None);
+            self.finalise_overdue(slot);
         }
         while let Some(end) = self.time_waits.due(now) {
             self.outputs.push_back(Output::TimeWaitEnded(end));
@@ -290,69 +224,26 @@ impl Tracker {
             state,
             State::Close | State::Listen | State::TimeWait | State::NewSynRecv
         );
-        if live && self.table.sock(sock).is_none() {
-            self.start(
-                sock,
-                Box::new(Closed::new(self.sight, Origin::Unseen, at, state)),
-            );
+        if live {
+            self.live_slot(sock, at, state);
         }
     }
 
-    fn reset_sent(
-        &mut self,
-        sock: SockId,
-        at: Timestamp,
-        reason: Option<ResetReason>,
-        state: Option<State>,
-    ) {
-        self.start_if_live(sock, at, state);
-        let Some(slot) = self.table.sock(sock) else {
-            return self.loose_reset(reason, ResetCause::Other);
-        };
-        self.with_slot(slot, |closed, steps| {
-            closed.note_reset(at, ResetSource::Active, reason, steps);
-        });
-    }
-
-    fn reset_replied(
-        &mut self,
-        sock: SockId,
-        at: Timestamp,
-        reason: Option<ResetReason>,
-        target: ReplyTarget,
-    ) {
-        match target {
-            ReplyTarget::Nobody => self.loose_reset(None, ResetCause::NoSocket),
-            ReplyTarget::Handshake => self.loose_reset(None, ResetCause::Handshake),
-            ReplyTarget::Socket { .. } => {
-                let Some(slot) = self.table.sock(sock) else {
-                    return self.loose_reset(reason, ResetCause::Other);
-                };
-                self.with_slot(slot, |closed, steps| {
-                    closed.note_reset(at, ResetSource::Reply, reason, steps);
-                });
-                let record = self.table.record(slot);
-                if record.is_some_and(|record| record.awaits_reply && record.facts.exit.is_some()) {
-                    self.finalise(slot, None);
-                }
+    /// The record of a connection that has not gone to CLOSE, started if there is none.
+    fn live_slot(&mut self, sock: SockId, at: Timestamp, state: State) -> Slot {
+        if let Some(slot) = self.table.sock(sock) {
+            if self
+                .table
+                .record(slot)
+                .is_some_and(|record| record.facts.exit.is_none())
+            {
+                return slot;
             }
-            ReplyTarget::Minisock { ends, netns } => {
-                self.minisock_replied(sock, at, reason, ends.map(|ends| (netns, ends)));
-            }
+            self.overtake(slot);
         }
-    }
-
-    fn loose_reset(&mut self, reason: Option<ResetReason>, otherwise: ResetCause) {
-        let named = reason.and_then(|reason| ResetCause::from_reason(&reason.name));
-        self.outputs
-            .push_back(Output::LooseReset(named.unwrap_or(otherwise)));
-    }
-
-    fn aborted(&mut self, sock: SockId, at: Timestamp, task: Task, state: Option<State>) {
-        if state == Some(State::TimeWait) {
-            return self.minisock_aborted(sock, at, task);
-        }
-        self.start_if_live(sock, at, state);
-        self.with(sock, |closed, steps| closed.note_abort(at, task, steps));
+        self.start(
+            sock,
+            Box::new(Closed::new(self.sight, Origin::Unseen, at, state)),
+        )
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::event::{SockId, State, Substate, Timestamp};
+use crate::event::{Body, SockId, State, Substate, Timestamp};
 
 use super::closed::{Closed, Fate, Gap, Origin};
 use super::facts::Change;
@@ -30,7 +30,27 @@ enum Outlook {
 }
 
 impl Tracker {
-    pub(super) fn state_changed(&mut self, sock: SockId, change: Change) {
+    pub(super) fn state_changed(&mut self, sock: SockId, at: Timestamp, body: Body) {
+        let Body::StateChanged {
+            old,
+            new,
+            task,
+            ends,
+            netns,
+            socket,
+        } = body
+        else {
+            return;
+        };
+        let change = Change {
+            at,
+            old,
+            new,
+            task,
+            ends,
+            netns,
+            socket,
+        };
         let known = self.table.sock(sock);
         let slot = match known {
             Some(slot) if self.repeats(slot, &change) => return,
@@ -56,7 +76,9 @@ impl Tracker {
     /// The same change told twice.
     fn repeats(&mut self, slot: Slot, change: &Change) -> bool {
         self.table.record(slot).is_some_and(|record| {
-            record.facts.state == change.new && record.facts.since == Some(change.at)
+            let facts = &record.facts;
+            (facts.state == change.new && facts.since == Some(change.at))
+                || (facts.born_at() == Some(change.at) && change.is_first())
         })
     }
 
@@ -71,11 +93,12 @@ impl Tracker {
     }
 
     /// The pointer of this record means another connection from here on.
-    fn overtake(&mut self, slot: Slot) {
+    pub(super) fn overtake(&mut self, slot: Slot) {
         let Some(record) = self.table.record(slot) else {
             return;
         };
-        if record.facts.minisock.is_some() && record.facts.exit.is_some() {
+        let outlives_socket = record.facts.minisock.is_some() || record.held_by_ends();
+        if outlives_socket && record.facts.exit.is_some() {
             self.table.forget_sock(slot);
         } else {
             let gap = record.facts.exit.is_none().then_some(Gap::End);
@@ -109,7 +132,7 @@ impl Tracker {
         }
     }
 
-    pub(super) fn destroyed(&mut self, sock: SockId, _at: Timestamp) {
+    pub(super) fn destroyed(&mut self, sock: SockId) {
         let Some(slot) = self.table.sock(sock) else {
             return;
         };
@@ -129,6 +152,16 @@ impl Tracker {
         }
     }
 
+    /// What a record waited for did not come. A minisock always ends: its end was missed.
+    pub(super) fn finalise_overdue(&mut self, slot: Slot) {
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let facts = &record.facts;
+        let missed = facts.minisock.is_some() && facts.fate().is_none();
+        self.finalise(slot, missed.then_some(Gap::End));
+    }
+
     /// Takes a record out and says what is known of it.
     pub(super) fn finalise(&mut self, slot: Slot, gap: Option<Gap>) {
         let Some(mut closed) = self.table.remove(slot) else {
@@ -144,6 +177,13 @@ impl Tracker {
         if closed.since.is_some() || closed.minisock.is_some() {
             self.outputs.push_back(Output::Closed(closed));
         }
+    }
+}
+
+impl Change {
+    /// A change that only begins a connection, or repeats its beginning.
+    fn is_first(&self) -> bool {
+        self.new == State::SynSent || self.old == State::SynRecv
     }
 }
 

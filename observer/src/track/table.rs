@@ -32,6 +32,13 @@ pub(super) struct Record {
     newer: u32,
 }
 
+impl Record {
+    /// Whether its ends lead to it.
+    pub(super) fn held_by_ends(&self) -> bool {
+        self.ends.is_some()
+    }
+}
+
 /// All records, in a slab that is linked from the longest untouched to the latest.
 #[derive(Debug, Default)]
 pub(super) struct Table {

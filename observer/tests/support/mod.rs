@@ -6,6 +6,9 @@
 
 mod parse;
 mod print;
+mod values;
+
+use std::fmt::Write as _;
 
 use observer::event::Timestamp;
 use observer::track::{Limits, Tracker};
@@ -67,7 +70,7 @@ fn finish(tracker: &mut Option<Tracker>, played: &mut String) {
         }
         tracker.handle_timeout(Timestamp(u64::MAX));
         say(&mut tracker, played);
-        played.push_str(&format!("=> tracked {}\n", tracker.tracked()));
+        let _infallible = writeln!(played, "=> tracked {}", tracker.tracked());
         if blank {
             played.push('\n');
         }

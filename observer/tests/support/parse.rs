@@ -1,13 +1,13 @@
 //! Scenario lines to events.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use observer::event::{
-    Body, Ends, Event, Release, ReplyTarget, ResetReason, Sequences, SockId, Socket, State,
-    Substate, Task, Timestamp, TwStatus, Vocabulary,
+    Body, Ends, Event, Release, ReplyTarget, Sequences, SockId, Socket, State, Timestamp, TwStatus,
 };
 use observer::track::Sight;
+
+use super::values::Values;
 
 /// What a line asks for.
 pub(super) enum Line {
@@ -79,23 +79,7 @@ fn body(kind: &str, name: &str, values: &mut Values<'_>) -> Result<Body, String>
             reason: values.reason()?,
             state: Some(values.state("state")?),
         },
-        "reset_replied" => {
-            let (ends, netns) = (Some(ends(name)?), 1);
-            let target = match values.take("to").unwrap_or_default() {
-                "nobody" => ReplyTarget::Nobody,
-                "handshake" => ReplyTarget::Handshake,
-                "minisock" => ReplyTarget::Minisock { ends, netns },
-                state => ReplyTarget::Socket {
-                    state: self::state(state)?,
-                    ends,
-                    netns,
-                },
-            };
-            Body::ResetReplied {
-                reason: values.reason()?,
-                target,
-            }
-        }
+        "reset_replied" => reset_replied(name, values)?,
         "reset_received" => Body::ResetReceived {
             segment_is_reset: values.segment()?,
             state: Some(values.state("state")?),
@@ -112,6 +96,35 @@ fn body(kind: &str, name: &str, values: &mut Values<'_>) -> Result<Body, String>
         "forgotten" => Body::Forgotten {
             task: values.task()?,
         },
+        "minisock_started" | "minisock_answered" | "minisock_ended" => minisock(kind, values)?,
+        "destroyed" => Body::Destroyed,
+        "accepted" => Body::Accepted {
+            task: values.task()?,
+        },
+        other => return Err(format!("unknown kind {other:?}")),
+    })
+}
+
+fn reset_replied(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
+    let (ends, netns) = (Some(ends(name)), 1);
+    let target = match values.take("to").unwrap_or_default() {
+        "nobody" => ReplyTarget::Nobody,
+        "handshake" => ReplyTarget::Handshake,
+        "minisock" => ReplyTarget::Minisock { ends, netns },
+        state => ReplyTarget::Socket {
+            state: self::state(state)?,
+            ends,
+            netns,
+        },
+    };
+    Ok(Body::ResetReplied {
+        reason: values.reason()?,
+        target,
+    })
+}
+
+fn minisock(kind: &str, values: &mut Values<'_>) -> Result<Body, String> {
+    Ok(match kind {
         "minisock_started" => Body::MinisockStarted {
             minisock: sock(values.take("minisock").ok_or("no minisock=")?)?,
             substate: values.substate()?,
@@ -127,7 +140,7 @@ fn body(kind: &str, name: &str, values: &mut Values<'_>) -> Result<Body, String>
             substate: values.substate()?,
             segment_is_reset: values.segment()?,
         },
-        "minisock_ended" => Body::MinisockEnded {
+        _ => Body::MinisockEnded {
             substate: values.substate()?,
             expired: match values.take("expired") {
                 Some("yes") => Some(true),
@@ -136,18 +149,13 @@ fn body(kind: &str, name: &str, values: &mut Values<'_>) -> Result<Body, String>
             },
             task: values.task()?,
         },
-        "destroyed" => Body::Destroyed,
-        "accepted" => Body::Accepted {
-            task: values.task()?,
-        },
-        other => return Err(format!("unknown kind {other:?}")),
     })
 }
 
 fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
     let change = values.first_word().ok_or("no change")?;
     let (old, new) = change.split_once('>').ok_or("no > in the change")?;
-    let mut pair = ends(name)?;
+    let mut pair = ends(name);
     if values.flag("noport") {
         pair.local.set_port(0);
     }
@@ -197,109 +205,13 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
     })
 }
 
-/// The words after the kind: single words and `key=value` pairs, each used once.
-struct Values<'a> {
-    words: Vec<&'a str>,
-    pairs: BTreeMap<&'a str, &'a str>,
-}
-
-impl<'a> Values<'a> {
-    fn new(text: impl Iterator<Item = &'a str>) -> Self {
-        let (mut words, mut pairs) = (Vec::new(), BTreeMap::new());
-        for word in text {
-            match word.split_once('=') {
-                Some((key, value)) => drop(pairs.insert(key, value)),
-                None => words.push(word),
-            }
-        }
-        Self { words, pairs }
-    }
-
-    fn none_left(self) -> Result<(), String> {
-        if self.words.is_empty() && self.pairs.is_empty() {
-            return Ok(());
-        }
-        Err(format!(
-            "words without a meaning here: {:?} {:?}",
-            self.words, self.pairs
-        ))
-    }
-
-    fn first_word(&mut self) -> Option<&'a str> {
-        (!self.words.is_empty()).then(|| self.words.remove(0))
-    }
-
-    fn flag(&mut self, name: &str) -> bool {
-        let found = self.words.iter().position(|word| *word == name);
-        found.map(|index| self.words.remove(index)).is_some()
-    }
-
-    fn take(&mut self, key: &str) -> Option<&'a str> {
-        self.pairs.remove(key)
-    }
-
-    fn optional<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, String> {
-        let Some(text) = self.take(key) else {
-            return Ok(None);
-        };
-        text.parse()
-            .map(Some)
-            .map_err(|_| format!("{key}={text} is no number"))
-    }
-
-    fn number<T: std::str::FromStr>(&mut self, key: &str, otherwise: T) -> Result<T, String> {
-        Ok(self.optional(key)?.unwrap_or(otherwise))
-    }
-
-    fn state(&mut self, key: &str) -> Result<State, String> {
-        state(self.take(key).ok_or_else(|| format!("no {key}="))?)
-    }
-
-    fn substate(&mut self) -> Result<Substate, String> {
-        match self.take("substate") {
-            Some("fin_wait2") => Ok(Substate::FinWait2),
-            Some("time_wait") => Ok(Substate::TimeWait),
-            other => Err(format!("no substate {other:?}")),
-        }
-    }
-
-    fn segment(&mut self) -> Result<Option<bool>, String> {
-        match self.take("segment") {
-            Some("reset") => Ok(Some(true)),
-            Some("data") => Ok(Some(false)),
-            None => Ok(None),
-            Some(other) => Err(format!("no segment {other:?}")),
-        }
-    }
-
-    /// `by=PID:COMM`, with the word `exiting`; a softirq's bystander without it.
-    fn task(&mut self) -> Result<Task, String> {
-        let by = self.take("by").unwrap_or("0:swapper/0");
-        let (pid, comm) = by.split_once(':').ok_or("by= without a colon")?;
-        let pid = pid.parse().map_err(|_| format!("{pid} is no pid"))?;
-        Ok(Task {
-            pid,
-            comm: comm.into(),
-            exiting: self.flag("exiting"),
-        })
-    }
-
-    fn reason(&mut self) -> Result<Option<ResetReason>, String> {
-        let Some(name) = self.take("reason") else {
-            return Ok(None);
-        };
-        let reasons = Vocabulary::mainline().reset_reasons;
-        let known = reasons.into_iter().find(|(_, known)| **known == *name);
-        let (number, name) = known.ok_or_else(|| format!("no reason {name:?}"))?;
-        Ok(Some(ResetReason { number, name }))
-    }
-}
-
 fn time(text: &str) -> Result<Timestamp, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no time"))?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_parse| format!("{text:?} is no time"))?;
     let nanos = Duration::from_secs_f64(seconds).as_nanos();
     Ok(Timestamp(
-        u64::try_from(nanos).map_err(|_| "a time too late")?,
+        u64::try_from(nanos).map_err(|_parse| "a time too late")?,
     ))
 }
 
@@ -320,18 +232,18 @@ fn sock(name: &str) -> Result<SockId, String> {
 }
 
 /// A socket and the minisock of the same number have the same ends.
-fn ends(name: &str) -> Result<Ends, String> {
+fn ends(name: &str) -> Ends {
     let number: u16 = name
         .get(1..)
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0);
-    Ok(Ends {
+    Ends {
         local: ([10, 0, 0, 1], 40_000 + number).into(),
         peer: ([10, 0, 0, 2], 80).into(),
-    })
+    }
 }
 
-fn state(name: &str) -> Result<State, String> {
+pub(super) fn state(name: &str) -> Result<State, String> {
     let upper = name.to_ascii_uppercase();
     (1..=12)
         .filter_map(State::from_number)

@@ -1,0 +1,208 @@
+//! Why the agent cannot run here, or not in full, and what to do about it.
+//!
+//! Takes facts and outcomes; gives a [`StartError`], or advice. Pure.
+
+use observer_ebpf::wire::manifest::Question;
+
+use super::coverage::Outcome;
+use super::kernel::{BTF, Facts};
+use super::{Answer, StartError};
+
+/// What the facts alone rule out.
+pub(super) fn obstacle(facts: &Facts) -> Option<StartError> {
+    let release = &facts.release;
+    if !facts.missing_capabilities.is_empty() {
+        let missing = facts.missing_capabilities.join(" and ");
+        return Some(StartError::Privileges(format!(
+            "not enough privileges to load probes: {missing} missing; run as root, or grant \
+             CAP_BPF and CAP_PERFMON (systemd: AmbientCapabilities=CAP_BPF CAP_PERFMON)"
+        )));
+    }
+    if !facts.btf {
+        return Some(StartError::Kernel(format!(
+            "{BTF} does not exist, and the probes find the kernel's structures there; use a \
+             kernel built with CONFIG_DEBUG_INFO_BTF=y (this is {release}), and mount sysfs"
+        )));
+    }
+    if facts.ring_buffer == Some(false) {
+        return Some(StartError::Kernel(format!(
+            "kernel {release} has no BPF ring buffer, which came with Linux 5.8; use a newer \
+             kernel"
+        )));
+    }
+    if facts.lockdown.as_deref() == Some("confidentiality") {
+        return Some(StartError::Kernel(
+            "the kernel is locked down in mode `confidentiality`, in which no probe may read \
+             its memory; boot with lockdown=integrity or lockdown=none"
+                .to_owned(),
+        ));
+    }
+    None
+}
+
+/// Why nothing useful is attached; `None` if something is. Without state changes no
+/// connection is seen.
+pub(super) fn nothing_works(outcomes: &[Outcome]) -> Option<StartError> {
+    let state = || {
+        outcomes
+            .iter()
+            .filter(|one| one.question == Question::State)
+    };
+    if state().any(|one| !one.attached.is_empty()) {
+        return None;
+    }
+    let failures: Vec<&str> = state()
+        .flat_map(|one| one.failures.iter().map(String::as_str))
+        .collect();
+    let why = if failures.is_empty() {
+        "this kernel has none of the hooks that the chosen backend needs".to_owned()
+    } else {
+        failures.join("; ")
+    };
+    Some(StartError::Load(format!(
+        "no probe for state changes could be attached: {why}; try `--backend auto`, and see \
+         `tcp-observer check`"
+    )))
+}
+
+/// Why the object did not load.
+pub(super) fn not_loaded(error: &aya::EbpfError) -> StartError {
+    let text = chain(error);
+    if text.contains("os error 1)") {
+        return StartError::Privileges(format!(
+            "the kernel refused to load the probes: {text}; in a container or a user namespace \
+             grant CAP_BPF and CAP_PERFMON in the initial user namespace and allow bpf() in its \
+             seccomp filter; before Linux 5.11 also raise RLIMIT_MEMLOCK"
+        ));
+    }
+    StartError::Load(format!(
+        "the probes do not load: {text}; please report it with the output of \
+         `tcp-observer check`"
+    ))
+}
+
+/// What to do about what is missing, one line a gap; none if nothing is.
+pub(super) fn advice(facts: &Facts, answers: &[Answer]) -> Vec<String> {
+    let mut advice = Vec::new();
+    let tried_and_failed = |prefixes: &[&str]| {
+        answers
+            .iter()
+            .flat_map(|answer| &answer.failures)
+            .any(|failure| prefixes.iter().any(|prefix| failure.starts_with(prefix)))
+    };
+    if tried_and_failed(&["fentry_", "fexit_"]) {
+        advice.push(
+            "trampolines (fentry) are refused here: they need CONFIG_FUNCTION_TRACER and \
+             CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS (on arm64 Linux 6.4), and a kernel that \
+             is not locked down"
+                .to_owned(),
+        );
+    }
+    if !facts.kprobes {
+        advice.push(
+            "this kernel has no kprobes for perf: they need CONFIG_KPROBE_EVENTS, and sysfs \
+             mounted"
+                .to_owned(),
+        );
+    } else if tried_and_failed(&["kprobe_", "kretprobe_"]) {
+        advice.push("some kprobes are refused here; the failures say why".to_owned());
+    }
+    advice
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            release: "6.1.0".to_owned(),
+            btf: true,
+            lockdown: None,
+            kprobes: true,
+            ring_buffer: Some(true),
+            missing_capabilities: Vec::new(),
+        }
+    }
+
+    fn check(facts: &Facts, expected: &[&str]) {
+        let text = obstacle(facts).map(|error| error.to_string());
+        let text = text.unwrap_or_default();
+        for word in expected {
+            assert!(text.contains(word), "{word} is not in: {text}");
+        }
+        assert_eq!(text.is_empty(), expected.is_empty());
+    }
+
+    #[test]
+    fn a_capable_kernel_has_no_obstacle() {
+        check(&facts(), &[]);
+    }
+
+    #[test]
+    fn a_missing_capability_is_named_before_anything_else() {
+        let facts = Facts {
+            missing_capabilities: vec!["CAP_PERFMON"],
+            btf: false,
+            ..facts()
+        };
+        check(&facts, &["CAP_PERFMON missing", "AmbientCapabilities"]);
+    }
+
+    #[test]
+    fn each_lack_of_the_kernel_has_its_remedy() {
+        let no_btf = Facts {
+            btf: false,
+            ..facts()
+        };
+        check(&no_btf, &["CONFIG_DEBUG_INFO_BTF", "6.1.0"]);
+        let old = Facts {
+            ring_buffer: Some(false),
+            ..facts()
+        };
+        check(&old, &["ring buffer", "5.8"]);
+        let locked = Facts {
+            lockdown: Some("confidentiality".to_owned()),
+            ..facts()
+        };
+        check(&locked, &["confidentiality", "lockdown=integrity"]);
+    }
+
+    #[test]
+    fn lockdown_for_integrity_alone_is_no_obstacle() {
+        let locked = Facts {
+            lockdown: Some("integrity".to_owned()),
+            ..facts()
+        };
+        check(&locked, &[]);
+    }
+
+    #[test]
+    fn without_state_changes_nothing_works_and_the_failures_are_told() {
+        let outcome = Outcome {
+            question: Question::State,
+            kind: observer_ebpf::wire::Kind::StateChanged,
+            attached: Vec::new(),
+            failures: vec!["fentry_tcp_set_state was refused: EINVAL".to_owned()],
+        };
+        let error = nothing_works(&[outcome]).unwrap().to_string();
+        assert!(
+            error.contains("fentry_tcp_set_state was refused"),
+            "{error}"
+        );
+    }
+}
