@@ -8,6 +8,14 @@
     expect(
         clippy::inline_always,
         reason = "the verifier follows a kernel pointer only within one function"
+    ),
+    expect(
+        clippy::needless_pass_by_value,
+        reason = "the entry points' macros hand the context over by value"
+    ),
+    expect(
+        clippy::cast_possible_truncation,
+        reason = "arguments come in registers of 64 bits, whatever their type"
     )
 )]
 

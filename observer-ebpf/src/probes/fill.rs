@@ -9,7 +9,7 @@ use aya_ebpf::helpers::generated::{
 };
 use observer_ebpf::wire::{Snapshot, Task, Tuple, flag};
 
-use super::kernel::{self, Offset, Pointer, Read, read, read_into};
+use super::kernel::{self, Offset, Pointer, Read, copy, read};
 
 const AF_INET6: u16 = 10;
 const IPPROTO_TCP: u16 = 6;
@@ -84,16 +84,18 @@ pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offs
         (*part).family = family;
         (*part).local_port = u16::from_be(read(sock, port));
         (*part).peer_port = u16::from_be(R::read(sock, &kernel::SKC_DPORT));
-        let local = &raw mut (*part).local_address;
-        let peer = &raw mut (*part).peer_address;
         if family == AF_INET6 {
-            read_into(local, sock, &kernel::SKC_V6_RCV_SADDR);
-            read_into(peer, sock, &kernel::SKC_V6_DADDR);
+            let local = &raw mut (*part).local_address;
+            copy(local, sock, &kernel::SKC_V6_RCV_SADDR);
+            let peer = &raw mut (*part).peer_address;
+            copy(peer, sock, &kernel::SKC_V6_DADDR);
         } else {
-            local
-                .cast::<u32>()
-                .write(R::read(sock, &kernel::SKC_RCV_SADDR));
-            peer.cast::<u32>().write(R::read(sock, &kernel::SKC_DADDR));
+            // The kernel keeps an IPv4 address in network order, as does the record.
+            let words = part.cast::<u32>();
+            words.write(R::read(sock, &kernel::SKC_RCV_SADDR));
+            words
+                .add(PEER_WORD)
+                .write(R::read(sock, &kernel::SKC_DADDR));
         }
         let net = R::read::<u64>(sock, &kernel::SKC_NET) as Pointer;
         (*part).netns = read(net, &kernel::NET_INUM);
@@ -103,9 +105,17 @@ pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offs
 /// Ends that are not known.
 #[inline(always)]
 pub(super) fn no_tuple(part: *mut Tuple) {
-    // SAFETY: `part` lies in a reserved record.
-    unsafe { part.write(Tuple::default()) };
+    let words = part.cast::<u32>();
+    for word in 0..size_of::<Tuple>() / size_of::<u32>() {
+        // One store each: the compiler would otherwise call a function that clears byte by
+        // byte.
+        // SAFETY: `part` lies in a reserved record, and is as aligned as its largest number.
+        unsafe { words.add(word).write_volatile(0) };
+    }
 }
+
+/// Where the peer's address starts in a [`Tuple`], in words of four bytes.
+const PEER_WORD: usize = core::mem::offset_of!(Tuple, peer_address) / size_of::<u32>();
 
 /// What a full socket holds. `entered` is the state that it is about to enter.
 ///

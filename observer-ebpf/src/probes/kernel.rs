@@ -78,16 +78,10 @@ pub(super) fn read<T: Copy + Default>(base: Pointer, offset: &Offset) -> T {
     value
 }
 
-/// Copies the `T` at `offset` from any address to `target`; zeros if it cannot be read.
+/// Copies the `T` at `offset` from any address to `target`: zeros if it cannot be read,
+/// nothing if the running kernel lacks the member.
 #[inline(always)]
-pub(super) fn read_into<T: Copy + Default>(target: *mut T, base: Pointer, offset: &Offset) {
-    // SAFETY: every target is a whole `T`, in a reserved record.
-    unsafe { target.write(T::default()) };
-    copy(target, base, offset);
-}
-
-#[inline(always)]
-fn copy<T>(target: *mut T, base: Pointer, offset: &Offset) {
+pub(super) fn copy<T>(target: *mut T, base: Pointer, offset: &Offset) {
     let offset = offset.load();
     if offset == ABSENT {
         return;

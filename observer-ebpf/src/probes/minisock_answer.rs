@@ -110,7 +110,6 @@ unsafe fn answers<R: Read>(minisock: Pointer, is_reset: bool, answer: u32) {
             (*record).answer = answer;
             (*record).substate = R::read(minisock, &TW_SUBSTATE);
             (*record).segment_is_reset = if is_reset { flag::YES } else { flag::NO };
-            (*record).padding = [0; 2];
         },
     );
 }

@@ -35,7 +35,6 @@ unsafe fn ends<R: Read>(minisock: Pointer) {
             fill::task(&raw mut (*record).task);
             (*record).substate = R::read(minisock, &TW_SUBSTATE);
             (*record).expired = expired::<R>(minisock);
-            (*record).padding = [0; 6];
         },
     );
 }

@@ -50,7 +50,6 @@ unsafe fn starts<R: Read>(minisock: Pointer, sock: Pointer) {
         |record: *mut MinisockStarted| unsafe {
             (*record).minisock = minisock as u64;
             (*record).substate = R::read(minisock, &TW_SUBSTATE);
-            (*record).padding = [0; 7];
         },
     );
 }

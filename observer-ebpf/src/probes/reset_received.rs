@@ -63,7 +63,6 @@ unsafe fn receives<R: Read>(sock: Pointer, segment_is_reset: u8) {
         |record: *mut ResetReceived| unsafe {
             (*record).segment_is_reset = segment_is_reset;
             (*record).state = fill::state_of::<R>(sock);
-            (*record).padding = [0; 6];
         },
     );
 }

@@ -86,7 +86,6 @@ fn replies(sock: Pointer, segment: Pointer, reason: u32) {
             }
             (*record).reason = reason;
             (*record).state = number;
-            (*record).padding = [0; 3];
         },
     );
 }

@@ -89,6 +89,5 @@ unsafe fn resets<R: Read>(sock: Pointer, reason: u32) {
     send(Kind::ResetSent, sock, |record: *mut ResetSent| unsafe {
         (*record).reason = reason;
         (*record).state = fill::state_of::<R>(sock);
-        (*record).padding = [0; 3];
     });
 }

@@ -20,11 +20,11 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
 
-/// Sends a record of `kind` about `sock`. `fill` writes all of `T` but the header that it
-/// starts with.
+/// Sends a record of `kind` about `sock`. `fill` writes all of `T` but the header at its start
+/// and the padding at its end.
 #[inline(always)]
 pub(super) fn send<T: 'static>(kind: Kind, sock: Pointer, fill: impl FnOnce(*mut T)) {
-    const { assert!(size_of::<T>() >= size_of::<Header>() && align_of::<T>() <= 8) };
+    const { assert!(size_of::<T>() >= size_of::<Header>() && align_of::<T>() == 8) };
     let Some(mut entry) = EVENTS.reserve::<T>(0) else {
         count_drop(kind);
         return;
@@ -39,8 +39,14 @@ pub(super) fn send<T: 'static>(kind: Kind, sock: Pointer, fill: impl FnOnce(*mut
         at_ns: unsafe { bpf_ktime_get_boot_ns() },
         sock: sock as u64,
     };
-    // SAFETY: every record starts with a header, and the ring gave room for a whole record.
-    unsafe { record.cast::<Header>().write(header) };
+    // SAFETY: every record starts with a header, is as aligned as its header and a multiple of
+    // that alignment long, and the ring gave room for a whole record.
+    unsafe {
+        let words = size_of::<T>() / size_of::<u64>();
+        // Padding is never longer than a word.
+        record.cast::<u64>().add(words - 1).write(0);
+        record.cast::<Header>().write(header);
+    }
     fill(record);
     entry.submit(0);
 }

@@ -57,7 +57,6 @@ unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8) {
             fill::snapshot::<R>(&raw mut (*record).snapshot, sock, new);
             (*record).old_state = old;
             (*record).new_state = new;
-            (*record).padding = [0; 6];
         },
     );
 }

@@ -30,6 +30,5 @@ pub(super) unsafe fn tears_down<R: Read>(kind: Kind, sock: Pointer) {
         } else {
             0
         };
-        (*record).padding = [0; 6];
     });
 }

@@ -8,6 +8,7 @@ use aya::{Btf, Ebpf};
 use observer_ebpf::wire::manifest::{Hook, Program};
 
 use super::coverage::Outcome;
+use super::obstacle::chain;
 use super::plan::Part;
 
 /// Lines of the verifier's log that a message shows.
@@ -19,7 +20,7 @@ pub(super) fn carry_out(plan: &[Part], ebpf: &mut Ebpf, btf: &Btf) -> Vec<Outcom
 }
 
 fn attach(part: &Part, ebpf: &mut Ebpf, btf: &Btf) -> Outcome {
-    let mut failures = Vec::new();
+    let mut failures = part.ruled_out.clone();
     let mut attached = Vec::new();
     for candidate in &part.candidates {
         match attach_all(candidate, ebpf, btf) {
@@ -120,7 +121,7 @@ fn describe(name: &str, error: &ProgramError) -> String {
         ProgramError::SyscallError(error) => {
             format!("{name} did not attach: {}", error.io_error)
         }
-        error => format!("{name} did not attach: {error}"),
+        error => format!("{name} did not attach: {}", chain(error)),
     }
 }
 

@@ -123,3 +123,85 @@ const fn unanswered(question: Question) -> &'static str {
         Question::Accept => "who accepted a connection",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use observer_ebpf::wire::manifest::PROGRAMS;
+
+    use super::*;
+
+    /// One outcome a kind: attached are those of the named programs that send it.
+    fn outcomes(names: &[&str]) -> Vec<Outcome> {
+        let attached = |kind| {
+            PROGRAMS
+                .iter()
+                .filter(|program| program.kind == kind && names.contains(&program.name))
+                .collect()
+        };
+        Question::ALL
+            .into_iter()
+            .flat_map(|question| question.kinds().iter().map(move |kind| (question, *kind)))
+            .map(|(question, kind)| Outcome {
+                question,
+                kind,
+                attached: attached(kind),
+                failures: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn answer_to(question: Question, names: &[&str]) -> Answer {
+        answer(question, &outcomes(names))
+    }
+
+    #[test]
+    fn answers_stand_in_the_order_of_the_manifest() {
+        let coverage = coverage(&outcomes(&[]));
+        let labels: Vec<&str> = coverage.answers.iter().map(|one| one.question).collect();
+        assert_eq!(labels, Question::ALL.map(Question::label));
+    }
+
+    #[test]
+    fn where_nothing_is_attached_every_question_says_what_it_is_blind_to() {
+        let coverage = coverage(&outcomes(&[]));
+        assert!(coverage.answers.iter().all(|one| one.blind_to.is_some()));
+        assert!(coverage.answers.iter().all(|one| one.twin.is_none()));
+        assert!(!coverage.sight.replies && !coverage.sight.teardown);
+    }
+
+    #[test]
+    fn a_question_with_one_kind_missing_is_not_answered() {
+        let two = ["fentry_inet_twsk_hashdance", "kprobe_inet_twsk_kill"];
+        let answer = answer_to(Question::Minisock, &two);
+        assert_eq!(answer.programs, two);
+        assert_eq!(answer.twin, Some("kprobe"), "the coarser of both");
+        assert!(answer.blind_to.is_some());
+        assert!(!sight(&outcomes(&two)).minisocks);
+        let three = [two[0], two[1], "fexit_tcp_timewait_state_process_args3"];
+        assert_eq!(answer_to(Question::Minisock, &three).blind_to, None);
+        assert!(sight(&outcomes(&three)).minisocks);
+    }
+
+    #[test]
+    fn a_reset_without_its_segment_is_said_to_be_ambiguous() {
+        let question = Question::ResetReceived;
+        assert_eq!(
+            answer_to(question, &["fentry_tcp_reset_segment1"]).blind_to,
+            None
+        );
+        assert!(
+            answer_to(question, &["fentry_tcp_reset"])
+                .blind_to
+                .is_some()
+        );
+        assert!(!sight(&outcomes(&["fentry_tcp_reset"])).segment_of_reset);
+    }
+
+    #[test]
+    fn the_older_tracepoint_sees_no_replies_beyond_sockets() {
+        let older = sight(&outcomes(&["tp_tcp_send_reset_reply"]));
+        assert!(older.replies && !older.replies_beyond_sockets && !older.reset_reasons);
+        let later = sight(&outcomes(&["tp_tcp_send_reset_reply_reason2"]));
+        assert!(later.replies && later.replies_beyond_sockets && later.reset_reasons);
+    }
+}

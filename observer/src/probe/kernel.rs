@@ -82,6 +82,21 @@ fn mode_in_force(modes: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+impl Facts {
+    /// A kernel that lacks nothing, seen by a process that may do everything.
+    pub(super) fn capable() -> Self {
+        Self {
+            release: "6.1.0".to_owned(),
+            btf: true,
+            lockdown: Some("none".to_owned()),
+            kprobes: true,
+            ring_buffer: Some(true),
+            missing_capabilities: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::mode_in_force;
 

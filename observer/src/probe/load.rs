@@ -49,7 +49,7 @@ pub(super) fn load(options: Options, facts: &Facts) -> Result<Attached, StartErr
     })?;
     drop(bytes);
     let mut ebpf = object(options, &layout, &btf)?;
-    let plan = plan::plan(options.backend, &layout.shapes);
+    let plan = plan::plan(options.backend, facts, &layout.shapes);
     let outcomes = attach::carry_out(&plan, &mut ebpf, &btf);
     if let Some(nothing) = obstacle::nothing_works(&outcomes) {
         return Err(nothing);

@@ -128,17 +128,6 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    fn facts() -> Facts {
-        Facts {
-            release: "6.1.0".to_owned(),
-            btf: true,
-            lockdown: None,
-            kprobes: true,
-            ring_buffer: Some(true),
-            missing_capabilities: Vec::new(),
-        }
-    }
-
     fn check(facts: &Facts, expected: &[&str]) {
         let text = obstacle(facts).map(|error| error.to_string());
         let text = text.unwrap_or_default();
@@ -150,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_capable_kernel_has_no_obstacle() {
-        check(&facts(), &[]);
+        check(&Facts::capable(), &[]);
     }
 
     #[test]
@@ -158,7 +147,7 @@ mod tests {
         let facts = Facts {
             missing_capabilities: vec!["CAP_PERFMON"],
             btf: false,
-            ..facts()
+            ..Facts::capable()
         };
         check(&facts, &["CAP_PERFMON missing", "AmbientCapabilities"]);
     }
@@ -167,17 +156,17 @@ mod tests {
     fn each_lack_of_the_kernel_has_its_remedy() {
         let no_btf = Facts {
             btf: false,
-            ..facts()
+            ..Facts::capable()
         };
         check(&no_btf, &["CONFIG_DEBUG_INFO_BTF", "6.1.0"]);
         let old = Facts {
             ring_buffer: Some(false),
-            ..facts()
+            ..Facts::capable()
         };
         check(&old, &["ring buffer", "5.8"]);
         let locked = Facts {
             lockdown: Some("confidentiality".to_owned()),
-            ..facts()
+            ..Facts::capable()
         };
         check(&locked, &["confidentiality", "lockdown=integrity"]);
     }
@@ -186,7 +175,7 @@ mod tests {
     fn lockdown_for_integrity_alone_is_no_obstacle() {
         let locked = Facts {
             lockdown: Some("integrity".to_owned()),
-            ..facts()
+            ..Facts::capable()
         };
         check(&locked, &[]);
     }

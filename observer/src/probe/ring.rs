@@ -15,6 +15,9 @@ use tokio::io::unix::AsyncFd;
 pub struct Ring {
     events: AsyncFd<RingBuf<MapData>>,
     drops: PerCpuArray<MapData, u64>,
+    /// The last drain stopped at its limit: the kernel wakes a reader only for a record that
+    /// finds the ring empty, so the next wait must not wait.
+    more: bool,
 }
 
 impl fmt::Debug for Ring {
@@ -34,21 +37,28 @@ impl Ring {
             reason = "what replaces it is unsafe; a ring buffer keeps its descriptor open"
         )]
         let events = AsyncFd::with_interest(events, Interest::READABLE)?;
-        Ok(Self { events, drops })
+        Ok(Self {
+            events,
+            drops,
+            more: false,
+        })
     }
 
-    /// Waits until there is something to read. Drain the ring after each wait until it gives
-    /// less than the limit: the kernel wakes the reader only when it had caught up.
+    /// Waits until there is something to read. Drain the ring after each wait.
     pub async fn readable(&mut self) -> io::Result<()> {
-        self.events.readable_mut().await?.clear_ready();
+        if !self.more {
+            self.events.readable_mut().await?.clear_ready();
+        }
         Ok(())
     }
 
     /// Hands at most `limit` records to `take`, oldest first; returns how many.
     pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
         let events = self.events.get_mut();
+        self.more = true;
         for taken in 0..limit {
             let Some(record) = events.next() else {
+                self.more = false;
                 return taken;
             };
             take(&record);
