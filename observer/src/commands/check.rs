@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::cli::{Check, Log};
-use crate::probe;
+use crate::probe::{self, Survey};
 use crate::sink::json::SCHEMA;
 use crate::sink::status::{self, Question};
 
@@ -20,39 +20,20 @@ struct Report<'a> {
     /// Why the agent cannot run, and what to do.
     error: Option<String>,
     questions: Vec<Question<'a>>,
+    /// What to do about what is missing.
+    advice: &'a [String],
 }
 
-/// Attaches the probes for a moment and says what came of it.
+/// Tries the probes and says what came of it.
 pub(super) fn check(arguments: &Check, log: &Log) -> ExitCode {
-    // The ring's reader registers with the runtime that it is made in.
-    let attached = super::runtime().map(|runtime| {
-        let _inside = runtime.enter();
-        probe::attach(arguments.probes.options(log))
-    });
-    let coverage = match attached {
-        Ok(Ok(probes)) => Ok(probes.coverage),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(format!("{error:#}")),
-    };
-    let state = coverage.as_ref().map_or("cannot_run", status::state);
+    let survey = probe::survey(arguments.probes.options(log));
+    let state = survey.coverage.as_ref().map_or("cannot_run", status::state);
     let text = if arguments.json {
-        let report = Report {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            state,
-            error: coverage.as_ref().err().cloned(),
-            questions: coverage.as_ref().map(status::questions).unwrap_or_default(),
-        };
-        serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
+        json(&survey, state)
     } else {
-        match &coverage {
-            Ok(coverage) => format!("{}{}\n", status::table(coverage), conclusion(state)),
-            Err(error) => {
-                super::say(&format!("tcp-observer: cannot run here: {error}"));
-                String::new()
-            }
-        }
+        text(&survey, state)
     };
+    // Where nobody reads the answer, the exit code still gives it.
     drop(std::io::stdout().write_all(text.as_bytes()));
     match state {
         "full" => ExitCode::SUCCESS,
@@ -61,9 +42,37 @@ pub(super) fn check(arguments: &Check, log: &Log) -> ExitCode {
     }
 }
 
-fn conclusion(state: &str) -> String {
+fn json(survey: &Survey, state: &'static str) -> String {
+    let coverage = survey.coverage.as_ref();
+    let report = Report {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        state,
+        error: coverage.err().map(ToString::to_string),
+        questions: coverage.map(status::questions).unwrap_or_default(),
+        advice: &survey.advice,
+    };
+    serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
+}
+
+fn text(survey: &Survey, state: &str) -> String {
+    let coverage = match &survey.coverage {
+        Ok(coverage) => coverage,
+        Err(error) => {
+            super::say(&format!("tcp-observer: cannot run here: {error}"));
+            return String::new();
+        }
+    };
+    let mut text = status::table(coverage);
+    for advice in &survey.advice {
+        text.extend(["to see more: ", advice, "\n"]);
+    }
+    text + conclusion(state)
+}
+
+fn conclusion(state: &str) -> &'static str {
     match state {
-        "full" => "full: every question is answered directly".to_owned(),
-        _ => "degraded: the agent runs, and infers or misses what is said above".to_owned(),
+        "full" => "full: every question is answered directly\n",
+        _ => "degraded: the agent runs, and infers or misses what is said above\n",
     }
 }

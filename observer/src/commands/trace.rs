@@ -79,6 +79,10 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
 /// Ends the trace when its reader goes away, even if no connection ends after that. Regular
 /// files have no readers, and cannot be watched.
 fn stop_on_closed_pipe(out: &File, stop: &Stop) {
+    #[expect(
+        deprecated,
+        reason = "what replaces it is unsafe; the watch owns its descriptor and keeps it open"
+    )]
     let watched = out
         .as_fd()
         .try_clone_to_owned()
