@@ -69,8 +69,10 @@ impl Tally {
             let text = line.context("cannot read what the agent printed")?;
             let line: Line<'_> = serde_json::from_str(&text)
                 .with_context(|| format!("not a line of the agent: {text}"))?;
-            if tally.take(&line, ledger, &mut said).is_none() {
-                tally.foreign += 1;
+            let about = tally.take(&line, ledger, &mut said);
+            tally.foreign += u64::from(about.is_none());
+            let doubtful = about.is_none_or(|entry| entry.seen && line.confidence == "partial");
+            if doubtful {
                 tally.example.get_or_insert(text);
             }
         }
@@ -85,8 +87,8 @@ impl Tally {
         Ok(tally)
     }
 
-    /// `None` if the line is about no connection of the load.
-    fn take(&mut self, line: &Line<'_>, ledger: &Ledger, said: &mut [Said]) -> Option<()> {
+    /// The connection that the line is about; `None` if the load did not make it.
+    fn take(&mut self, line: &Line<'_>, ledger: &Ledger, said: &mut [Said]) -> Option<Entry> {
         let local: SocketAddr = line.local?.parse().ok()?;
         let peer: SocketAddr = line.peer?.parse().ok()?;
         let (slot, entry, is_client) = find(local, peer, ledger)?;
@@ -125,7 +127,7 @@ impl Tally {
             self.example
                 .get_or_insert_with(|| format!("{line:?}, expected {role} {truth}"));
         }
-        Some(())
+        Some(entry)
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context as _, Result, bail};
+use socket2::{Domain, Socket, Type};
 
 use crate::scenario::net::Net;
 
@@ -19,6 +20,7 @@ pub(super) const LANES: usize = 2;
 pub(super) const PER_LANE: usize = 100_000;
 const ADDRESSES_PER_LANE: usize = 4;
 const PORT: u16 = 5000;
+const FIRST_CLIENT_PORT: usize = 20_000;
 
 /// What the traffic is to do next; told from outside while it runs.
 pub(super) mod wish {
@@ -96,10 +98,7 @@ impl Ledger {
 
 /// Makes room in this namespace for so many connections in `TIME_WAIT`.
 pub(super) fn prepare(net: &Net) -> Result<()> {
-    net.set("ip_local_port_range", "1024 65535")?;
-    net.set("tcp_max_tw_buckets", "1000000")?;
-    // A port that is still in TIME_WAIT is not given again: each connection has its own.
-    net.set("tcp_tw_reuse", "0")
+    net.set("tcp_max_tw_buckets", "1000000")
 }
 
 /// Runs all lanes in the calling thread's namespace.
@@ -140,7 +139,9 @@ fn run_lane(lane: usize, plan: &Plan) -> Result<Vec<(usize, Entry)>> {
         if wish == wish::STOP {
             break;
         }
-        let client = TcpStream::connect(at).with_context(|| format!("cannot connect to {at}"))?;
+        // Left to itself the kernel soon gives the same pair of addresses again.
+        let port = u16::try_from(FIRST_CLIENT_PORT + number / ADDRESSES_PER_LANE)?;
+        let client = connect(SocketAddrV4::new(*at.ip(), port), *at)?;
         let (server, client_at) = listener.accept()?;
         // Each address gets both orders, as the addresses take turns too.
         let client_first = (number / ADDRESSES_PER_LANE).is_multiple_of(2);
@@ -161,6 +162,17 @@ fn run_lane(lane: usize, plan: &Plan) -> Result<Vec<(usize, Entry)>> {
         close_oldest(&mut open)?;
     }
     Ok(entries)
+}
+
+fn connect(from: SocketAddrV4, to: SocketAddrV4) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket
+        .bind(&SocketAddr::V4(from).into())
+        .with_context(|| format!("cannot bind {from}"))?;
+    socket
+        .connect(&SocketAddr::V4(to).into())
+        .with_context(|| format!("cannot connect {from} to {to}"))?;
+    Ok(socket.into())
 }
 
 /// Closes one side, sees the end on the other, closes that.
