@@ -48,7 +48,7 @@ pub(super) fn run(arguments: Run, log: &Log) -> anyhow::Result<()> {
         let probes = probe::attach(probes.options(log))?;
         info!(probes = status::summary(&probes.coverage), "attached");
         for blind_to in status::blind_to(&probes.coverage) {
-            info!("on this kernel, with these privileges: {blind_to}");
+            info!("not seen directly: {blind_to}");
         }
         site.ready(probes.coverage.clone());
         let outlet = App::new(probes, metrics, clock, stop.clone(), outlet)

@@ -48,7 +48,16 @@ pub enum OnClosedPipe {
 pub struct Lines {
     sender: SyncSender<Box<Verdict>>,
     done: Receiver<()>,
-    lost: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// What both sides count.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Handed over and not yet written or lost.
+    waiting: AtomicU64,
+    /// Found no room, or could not be written.
+    lost: AtomicU64,
 }
 
 /// The writer's side.
@@ -58,7 +67,7 @@ struct Writer {
     clock: Arc<Clock>,
     zone: TimeZone,
     on_closed_pipe: OnClosedPipe,
-    lost: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     /// The last write failed, so the file may end within a line.
     failing: bool,
 }
@@ -73,14 +82,14 @@ impl Lines {
     ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING);
         let (finished, done) = sync_channel(1);
-        let lost = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         let mut writer = Writer {
             out,
             format,
             clock,
             zone: TimeZone::system(),
             on_closed_pipe,
-            lost: Arc::clone(&lost),
+            counts: Arc::clone(&counts),
             failing: false,
         };
         std::thread::Builder::new()
@@ -90,34 +99,44 @@ impl Lines {
                 // Whoever waited may have given up, which is no concern of this thread.
                 let _whether_heard = finished.send(());
             })?;
-        Ok(Self { sender, done, lost })
+        Ok(Self {
+            sender,
+            done,
+            counts,
+        })
     }
 
     /// Hands a verdict over without waiting; false if there was no room.
     pub fn offer(&self, verdict: Box<Verdict>) -> bool {
+        // Counted before the writer can have it, so that `waiting` is never below 0.
+        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
         let accepted = self.sender.try_send(verdict).is_ok();
         if !accepted {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
         accepted
     }
 
     /// Lines lost so far.
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.counts.lost.load(Ordering::Relaxed)
     }
 
     /// Lets the writer finish what waits, for at most `patience`; gives the lines lost. What
-    /// a reader does not take by then ends with the process.
+    /// is not written by then ends with the process, and counts as lost.
     pub fn finish(self, patience: Duration) -> u64 {
-        let Self { sender, done, lost } = self;
+        let Self {
+            sender,
+            done,
+            counts,
+        } = self;
         drop(sender);
-        if done.recv_timeout(patience).is_err() {
-            warn!(
-                "standard output or the events file takes no more; the last lines are not written"
-            );
-        }
-        lost.load(Ordering::Relaxed)
+        let unwritten = match done.recv_timeout(patience) {
+            Ok(()) => 0,
+            Err(_) => counts.waiting.load(Ordering::Relaxed),
+        };
+        counts.lost.load(Ordering::Relaxed) + unwritten
     }
 }
 
@@ -150,7 +169,7 @@ impl Writer {
                 let length = buffer.len();
                 if let Err(error) = json::Line::new(verdict, &self.clock).write(buffer) {
                     buffer.truncate(length);
-                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    self.counts.lost.fetch_add(1, Ordering::Relaxed);
                     warn!(%error, "a verdict has no JSON form");
                 }
             }
@@ -158,12 +177,13 @@ impl Writer {
     }
 
     fn note(&mut self, written: io::Result<()>, lines: u64) {
+        self.counts.waiting.fetch_sub(lines, Ordering::Relaxed);
         match (written, self.failing) {
             (Ok(()), false) => {}
             (Ok(()), true) => {
                 self.failing = false;
                 info!(
-                    lost = self.lost.load(Ordering::Relaxed),
+                    lost = self.counts.lost.load(Ordering::Relaxed),
                     "lines are written again"
                 );
             }
@@ -178,7 +198,7 @@ impl Writer {
                     // Whoever closed it has read all that it wanted: nothing is lost.
                     return stop.set();
                 }
-                self.lost.fetch_add(lines, Ordering::Relaxed);
+                self.counts.lost.fetch_add(lines, Ordering::Relaxed);
                 self.failing = true;
                 if !failing {
                     warn!(%error, "lines cannot be written; they are counted as lost until they can");
@@ -258,6 +278,18 @@ mod tests {
         let lines = start(&disk, OnClosedPipe::Stop(stop.clone()));
         assert!(lines.offer(Box::new(sample::unknown())));
         wait_until("the trace is stopped", || stop.is_set());
+    }
+
+    #[test]
+    fn what_a_stuck_reader_leaves_is_lost() {
+        let disk = Disk::default();
+        let held = disk.broken.lock().unwrap();
+        let lines = start(&disk, OnClosedPipe::CarryOn);
+        for _ in 0..3 {
+            assert!(lines.offer(Box::new(sample::unknown())));
+        }
+        assert_eq!(lines.finish(Duration::from_millis(50)), 3);
+        drop(held);
     }
 
     #[test]
