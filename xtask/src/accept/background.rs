@@ -1,6 +1,6 @@
 //! A program that runs beside this one.
 //! Takes its command and a folder for its output, gives its exit status; it is
-//! killed when dropped, so that no error leaves it behind.
+//! ended when dropped, so that no error leaves it behind.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -91,9 +91,12 @@ impl Background {
 }
 
 impl Drop for Background {
+    /// Asks first: a server that is killed outright leaves its workers behind.
     fn drop(&mut self) {
-        // Already ended in the ordinary case: nothing to kill or to wait for.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let is_running = matches!(self.child.try_wait(), Ok(None));
+        if is_running && self.stop(Signal::SIGTERM, Duration::from_secs(2)).is_err() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! The kernel counts `ActiveOpens` once the SYN is sent (`tcp_connect`),
 //! `PassiveOpens` when a child is created (`tcp_create_openreq_child`),
-//! `EstabResets` at a transition from ESTABLISHED or CLOSE_WAIT to CLOSE
+//! `EstabResets` at a transition from `ESTABLISHED` or `CLOSE_WAIT` to `CLOSE`
 //! (`tcp_set_state`), and `AttemptFails` when `tcp_done` ends a socket in
-//! SYN_SENT or SYN_RECV; a close() in SYN_SENT does not go through `tcp_done`.
+//! `SYN_SENT` or `SYN_RECV`; a `close` in `SYN_SENT` does not go through `tcp_done`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -136,19 +135,16 @@ impl Records {
 
 /// The two side by side.
 pub(crate) fn table(kernel: &Counters, agent: &Counters) -> String {
-    let mut text = format!(
+    let head = format!(
         "{:<28}{:>10}{:>10}{:>12}\n",
         "", "kernel", "agent", "difference"
     );
-    for ((name, kernel), (_, agent)) in kernel.rows().into_iter().zip(agent.rows()) {
+    let rows = kernel.rows().into_iter().zip(agent.rows());
+    let rows = rows.map(|((name, kernel), (_, agent))| {
         let difference = i128::from(agent) - i128::from(kernel);
-        // Writing to a String cannot fail.
-        drop(writeln!(
-            text,
-            "{name:<28}{kernel:>10}{agent:>10}{difference:>12}"
-        ));
-    }
-    text
+        format!("{name:<28}{kernel:>10}{agent:>10}{difference:>12}\n")
+    });
+    [head].into_iter().chain(rows).collect()
 }
 
 #[cfg(test)]

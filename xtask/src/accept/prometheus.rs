@@ -41,9 +41,9 @@ pub(crate) fn main(args: Args) -> Result<()> {
 
     let server = format!("127.0.0.1:{}", free_port()?);
     let mut prometheus = start_prometheus(&folder, &server, &target)?;
-    let ready = format!("http://{server}/-/ready");
-    prometheus.wait_until("served /-/ready", Duration::from_secs(30), || {
-        fetch(&ready).is_ok()
+    // It looks for targets some seconds after it says that it is ready.
+    prometheus.wait_until("scraped the agent", Duration::from_secs(30), || {
+        ask(&server, "up").is_ok()
     })?;
     println!(
         "prometheus on {server} scrapes {target} for {} s",

@@ -131,7 +131,12 @@ impl Work {
                         }
                     }
                 }
-                Step::Run(command) => self.commands.push(command),
+                Step::Run(command) => {
+                    let line = command::line(&command);
+                    if !self.commands.iter().any(|it| command::line(it) == line) {
+                        self.commands.push(command);
+                    }
+                }
             }
         }
     }

@@ -72,6 +72,7 @@ fn accept() -> Vec<Need> {
         program("wrk", &["wrk"]),
         program("curl", &["curl"]),
         program("ip", &["iproute2"]),
+        program("sysctl", &["procps"]),
     ]
 }
 

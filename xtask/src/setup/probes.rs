@@ -55,7 +55,13 @@ pub(crate) fn linker() -> Need {
 /// The clippy of the toolchain that builds the probes: another version would
 /// not read its library.
 pub(crate) fn clippy() -> Need {
-    let name = toolchain().unwrap_or_else(|| DISTRIBUTION.to_owned());
+    let what = "clippy for the probes".to_owned();
+    let Some(name) = toolchain() else {
+        return Need {
+            what,
+            state: State::Missing(ways_to_a_compiler()),
+        };
+    };
     let asked =
         command::output(Command::new("rustup").args(["run", &name, "cargo-clippy", "--version"]));
     let state = match asked {
@@ -67,10 +73,7 @@ pub(crate) fn clippy() -> Need {
             State::Missing(vec![Step::Run(add)])
         }
     };
-    Need {
-        what: "clippy for the probes".to_owned(),
-        state,
-    }
+    Need { what, state }
 }
 
 /// The version of a toolchain that has its library source and is new enough.
