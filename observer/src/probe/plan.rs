@@ -23,6 +23,8 @@ pub(super) struct Part {
     pub(super) kind: Kind,
     /// The candidates, best first. Programs of one candidate attach together or not at all.
     pub(super) candidates: Vec<Vec<&'static Program>>,
+    /// What attaches after the candidate, to report what the kernel skips there.
+    pub(super) stand_in: Option<&'static Program>,
     /// What is not even tried, and why.
     pub(super) ruled_out: Vec<String>,
 }
@@ -38,6 +40,9 @@ pub(super) fn plan(backend: Backend, facts: &Facts, shapes: &Shapes) -> Vec<Part
                 question,
                 kind: *kind,
                 candidates: Vec::new(),
+                stand_in: PROGRAMS
+                    .iter()
+                    .find(|program| program.kind == *kind && program.stands_in),
                 ruled_out: Vec::new(),
             };
             for twin in twins(backend, question) {
@@ -79,6 +84,7 @@ fn sets(kind: Kind, twin: Twin, shapes: &Shapes) -> Vec<Vec<&'static Program>> {
         let mut sets: BTreeMap<u8, Vec<&'static Program>> = BTreeMap::new();
         let fitting = PROGRAMS.iter().filter(|program| {
             program.kind == kind
+                && !program.stands_in
                 && program.hook.twin() == twin
                 && fit(program, shapes) == Some(wanted)
         });
