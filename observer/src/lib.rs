@@ -4,6 +4,11 @@
 //! kernel hook ─bytes─▶ ring ─▶ decode ─Event─▶ track ─Closed─▶ classify ─Verdict─▶ sinks
 //! └ observer-ebpf ┘    shell    └──────── pure core: no IO, no clock, no locks ───┘  shell
 //! ```
+//!
+//! The core takes the time as an argument and cannot fail; everything that reads a clock, a
+//! file, a socket or the kernel is shell. One thread runs the loop in [`app`]; the web
+//! endpoints and the writer of trace lines have threads of their own, so that neither a slow
+//! scrape nor a slow reader of standard output ever delays the ring.
 
 pub mod event;
 
@@ -12,3 +17,19 @@ pub mod track;
 pub mod classify;
 
 pub mod probe;
+
+pub mod clock;
+
+pub mod stop;
+
+pub mod sink;
+
+pub mod app;
+
+pub mod http;
+
+pub mod settings;
+
+pub mod cli;
+
+pub mod commands;

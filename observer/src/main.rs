@@ -1,3 +1,9 @@
 //! tcp-observer: says how every TCP connection of this host ended.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    observer::commands::run(observer::cli::Cli::parse())
+}

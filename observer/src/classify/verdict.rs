@@ -209,6 +209,7 @@ pub struct LeftBehind {
 }
 
 /// Details of a verdict.
+#[expect(clippy::struct_excessive_bools, reason = "each is a detail of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// A blocking close gave up waiting for the peer.

@@ -1,6 +1,13 @@
 //! Bytes to events.
+//!
+//! Takes one ring record as `observer_ebpf::wire` lays it out; gives an [`Event`] or the
+//! reason why it is none. Never panics and never reads past the record.
 
-use super::{Event, Vocabulary};
+use observer_ebpf::wire::{self, Kind};
+use zerocopy::FromBytes;
+
+use super::translate::{reason_of, state_of, substate_of, task_of, truth_of, tuple_of};
+use super::{Body, Event, ReplyTarget, SockId, State, Timestamp, Vocabulary, translate};
 
 /// Turns ring records into events.
 #[derive(Debug)]
@@ -24,7 +31,7 @@ pub enum DecodeError {
         kind: u16,
         /// The size that the kind has.
         expected: usize,
-        /// The size that the record has.
+        /// The size that the record has, or that its header claims.
         got: usize,
     },
     /// A state number that TCP does not have.
@@ -45,7 +52,154 @@ impl Decoder {
 
     /// Decodes one record.
     pub fn decode(&self, record: &[u8]) -> Result<Event, DecodeError> {
-        let _vocabulary = &self.vocabulary;
-        Err(DecodeError::Short(record.len()))
+        let (header, _) = wire::Header::read_from_prefix(record)
+            .map_err(|_short| DecodeError::Short(record.len()))?;
+        let kind = Kind::from_number(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
+        let body = match kind {
+            Kind::StateChanged => self.state_changed(&read(record, header)?),
+            Kind::CloseCalled => Ok(close_called(&read(record, header)?)),
+            Kind::ResetSent => self.reset_sent(&read(record, header)?),
+            Kind::ResetReplied => self.reset_replied(&read(record, header)?),
+            Kind::ResetReceived => reset_received(&read(record, header)?),
+            Kind::Disconnected => disconnected(&read(record, header)?),
+            Kind::Aborted => aborted(&read(record, header)?),
+            Kind::Forgotten => Ok(forgotten(&read(record, header)?)),
+            Kind::MinisockStarted => minisock_started(&read(record, header)?),
+            Kind::MinisockAnswered => self.minisock_answered(&read(record, header)?),
+            Kind::MinisockEnded => minisock_ended(&read(record, header)?),
+            Kind::Destroyed => read::<wire::Destroyed>(record, header).map(|_| Body::Destroyed),
+            Kind::Accepted => Ok(accepted(&read(record, header)?)),
+        }?;
+        Ok(Event {
+            at: Timestamp(header.at_ns),
+            cpu: header.cpu,
+            sock: SockId(header.sock),
+            body,
+        })
+    }
+
+    fn state_changed(&self, record: &wire::StateChanged) -> Result<Body, DecodeError> {
+        let kind = record.header.kind;
+        let (old, new) = (
+            state_of(kind, record.old_state)?,
+            state_of(kind, record.new_state)?,
+        );
+        Ok(Body::StateChanged {
+            old,
+            new,
+            task: task_of(&record.task),
+            ends: tuple_of(&record.tuple),
+            netns: record.tuple.netns,
+            socket: Box::new(translate::socket_of(&record.snapshot, &self.vocabulary)),
+        })
+    }
+
+    fn reset_sent(&self, record: &wire::ResetSent) -> Result<Body, DecodeError> {
+        Ok(Body::ResetSent {
+            reason: reason_of(record.reason, &self.vocabulary),
+            state: Some(state_of(record.header.kind, record.state)?),
+        })
+    }
+
+    fn reset_replied(&self, record: &wire::ResetReplied) -> Result<Body, DecodeError> {
+        let (ends, netns) = (tuple_of(&record.tuple), record.tuple.netns);
+        let target = if record.state == 0 {
+            ReplyTarget::Nobody
+        } else {
+            match state_of(record.header.kind, record.state)? {
+                State::NewSynRecv | State::Listen => ReplyTarget::Handshake,
+                State::TimeWait => ReplyTarget::Minisock { ends, netns },
+                state @ (State::Established
+                | State::SynSent
+                | State::SynRecv
+                | State::FinWait1
+                | State::FinWait2
+                | State::Close
+                | State::CloseWait
+                | State::LastAck
+                | State::Closing) => ReplyTarget::Socket { state, ends, netns },
+            }
+        };
+        Ok(Body::ResetReplied {
+            reason: reason_of(record.reason, &self.vocabulary),
+            target,
+        })
+    }
+
+    fn minisock_answered(&self, record: &wire::MinisockAnswered) -> Result<Body, DecodeError> {
+        Ok(Body::MinisockAnswered {
+            answer: self.vocabulary.tw_status(record.answer),
+            substate: substate_of(record.header.kind, record.substate)?,
+            segment_is_reset: truth_of(record.segment_is_reset),
+        })
+    }
+}
+
+fn read<T: FromBytes>(record: &[u8], header: wire::Header) -> Result<T, DecodeError> {
+    let expected = size_of::<T>();
+    let size = |got| DecodeError::Size {
+        kind: header.kind,
+        expected,
+        got,
+    };
+    if usize::from(header.size) != expected {
+        return Err(size(usize::from(header.size)));
+    }
+    T::read_from_bytes(record).map_err(|_size| size(record.len()))
+}
+
+fn close_called(record: &wire::CloseCalled) -> Body {
+    Body::CloseCalled {
+        task: task_of(&record.task),
+        timeout: record.timeout,
+    }
+}
+
+fn reset_received(record: &wire::ResetReceived) -> Result<Body, DecodeError> {
+    Ok(Body::ResetReceived {
+        segment_is_reset: truth_of(record.segment_is_reset),
+        state: Some(state_of(record.header.kind, record.state)?),
+    })
+}
+
+fn disconnected(record: &wire::Teardown) -> Result<Body, DecodeError> {
+    Ok(Body::Disconnected {
+        task: task_of(&record.task),
+        state: Some(state_of(record.header.kind, record.state)?),
+        has_socket: record.marks & wire::flag::HAS_SOCKET != 0,
+    })
+}
+
+fn aborted(record: &wire::Teardown) -> Result<Body, DecodeError> {
+    Ok(Body::Aborted {
+        task: task_of(&record.task),
+        state: Some(state_of(record.header.kind, record.state)?),
+    })
+}
+
+fn forgotten(record: &wire::Teardown) -> Body {
+    Body::Forgotten {
+        task: task_of(&record.task),
+    }
+}
+
+fn minisock_started(record: &wire::MinisockStarted) -> Result<Body, DecodeError> {
+    Ok(Body::MinisockStarted {
+        minisock: SockId(record.minisock),
+        substate: substate_of(record.header.kind, record.substate)?,
+    })
+}
+
+fn minisock_ended(record: &wire::MinisockEnded) -> Result<Body, DecodeError> {
+    Ok(Body::MinisockEnded {
+        substate: substate_of(record.header.kind, record.substate)?,
+        expired: truth_of(record.expired),
+        task: task_of(&record.task),
+    })
+}
+
+fn accepted(record: &wire::Accepted) -> Body {
+    Body::Accepted {
+        task: task_of(&record.task),
     }
 }

@@ -6,7 +6,11 @@
 
 mod decode;
 mod parts;
+mod translate;
 mod vocabulary;
+
+#[cfg(test)]
+mod tests;
 
 pub use decode::{DecodeError, Decoder};
 pub use parts::{Ends, Release, Sequences, Socket, State, Substate, Task, Timestamp};

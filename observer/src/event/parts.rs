@@ -16,6 +16,7 @@ impl Timestamp {
     }
 
     /// `self` plus `delay`, saturating.
+    #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(nanos))
@@ -122,6 +123,10 @@ pub struct Ends {
 }
 
 /// A full socket just before a state change.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the kernel's own"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
     /// The socket cookie, once somebody asked the kernel for one.

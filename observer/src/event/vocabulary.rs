@@ -81,4 +81,24 @@ impl Vocabulary {
             tw_syn: 3,
         }
     }
+
+    /// The name of a reset reason's number; `unnamed` if BTF has none for it.
+    pub fn reset_reason(&self, number: u32) -> &str {
+        let mut reasons = self.reset_reasons.iter();
+        reasons
+            .find(|(known, _)| *known == number)
+            .map_or("unnamed", |(_, name)| name)
+    }
+
+    /// What `tcp_timewait_state_process` decided, by its number.
+    pub fn tw_status(&self, number: u32) -> Option<TwStatus> {
+        [
+            (self.tw_success, TwStatus::Success),
+            (self.tw_rst, TwStatus::Reset),
+            (self.tw_ack, TwStatus::Ack),
+            (self.tw_syn, TwStatus::Syn),
+        ]
+        .into_iter()
+        .find_map(|(known, status)| (known == number).then_some(status))
+    }
 }

@@ -133,7 +133,7 @@ pub fn attach(options: Options) -> Result<Probes, StartError> {
     })
 }
 
-/// Tries what [`attach`] would attach, and leaves nothing attached.
+/// Tries what [`attach()`] would attach, and leaves nothing attached.
 pub fn survey(options: Options) -> Survey {
     let facts = kernel::facts();
     let coverage = load::load(options, &facts).map(|tried| coverage::coverage(&tried.outcomes));

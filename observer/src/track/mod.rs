@@ -3,8 +3,33 @@
 //! Takes events in ring order and the time; gives [`Output`]s. Bounded, sans-IO: it never
 //! asks for the time, never blocks, and no event can make it fail.
 
+mod acts;
+mod closed;
+mod facts;
+mod minisock;
+mod settle;
+mod table;
+mod time_wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use closed::{
+    CloseCall, Closed, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact, ResetSeen,
+    ResetSource, Teardown,
+};
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use crate::classify::ResetCause;
-use crate::event::{Event, State, Task, Timestamp};
+use crate::event::{Body, Event, SockId, State, Task, Timestamp};
+
+use table::{Slot, Table};
+use time_wait::TimeWaits;
+
+/// How long a record waits after CLOSE for what may still belong to it.
+const AFTER_EXIT: Duration = Duration::from_millis(100);
 
 /// One piece of evidence of a connection's timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +45,10 @@ pub struct Step {
 }
 
 /// What the attached probes can see. Where a question has no answer, the core infers.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one question, seen or not"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
     /// Calls of `tcp_close`.
@@ -75,55 +104,146 @@ pub enum TimeWaitEnd {
     Other,
 }
 
-/// All that was seen of a connection end that is final.
-#[derive(Debug)]
-pub struct Closed {}
-
 /// Tracks every connection end of the host.
 #[derive(Debug)]
 pub struct Tracker {
     sight: Sight,
     limits: Limits,
+    table: Table,
+    time_waits: TimeWaits,
+    outputs: VecDeque<Output>,
+    last_loss: Option<Timestamp>,
+    evictions: u64,
 }
 
 impl Tracker {
     /// An empty tracker.
     pub fn new(sight: Sight, limits: Limits) -> Self {
-        Self { sight, limits }
+        Self {
+            sight,
+            limits,
+            table: Table::default(),
+            time_waits: TimeWaits::default(),
+            outputs: VecDeque::new(),
+            last_loss: None,
+            evictions: 0,
+        }
     }
 
     /// Takes the next event in ring order.
     pub fn handle(&mut self, event: Event) {
-        let (_, _, _) = (event, self.sight, self.limits);
+        let (at, sock) = (event.at, event.sock);
+        match event.body {
+            body @ Body::StateChanged { .. } => self.state_changed(sock, at, body),
+            Body::CloseCalled { task, timeout } => self.close_called(sock, at, task, timeout),
+            Body::Accepted { task } => self.accepted(sock, at, task),
+            Body::ResetSent { reason, state } => self.reset_sent(sock, at, reason, state),
+            Body::ResetReplied { reason, target } => self.reset_replied(sock, at, reason, &target),
+            body @ Body::ResetReceived { .. } => self.reset_received(sock, at, &body),
+            body @ Body::Disconnected { .. } => self.disconnected(sock, at, body),
+            Body::Aborted { task, state } => self.aborted(sock, at, task, state),
+            Body::Forgotten { task } => self.forgotten(sock, at, task),
+            Body::MinisockStarted { minisock, substate } => {
+                self.minisock_started(sock, at, minisock, substate);
+            }
+            body @ Body::MinisockAnswered { .. } => self.minisock_answered(sock, at, &body),
+            body @ Body::MinisockEnded { .. } => self.minisock_ended(sock, at, &body),
+            Body::Destroyed => self.destroyed(sock),
+        }
     }
 
     /// Some events were lost at or before `now`: what is open now may have missed one.
     pub fn handle_loss(&mut self, now: Timestamp) {
-        let _ = now;
+        self.last_loss = self.last_loss.max(Some(now));
     }
 
-    /// Finalises what has waited long enough at `now`.
+    /// Finalises what has waited long enough at `now`. Call it when every event before `now`
+    /// was handled: what an unread event would still tell comes too late.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        let _ = now;
+        while let Some(slot) = self.table.due(now) {
+            self.finalise_overdue(slot);
+        }
+        while let Some(end) = self.time_waits.due(now) {
+            self.outputs.push_back(Output::TimeWaitEnded(end));
+        }
     }
 
     /// When [`Self::handle_timeout`] has something to do next.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
+        match (self.table.next_deadline(), self.time_waits.next_deadline()) {
+            (Some(record), Some(time_wait)) => Some(record.min(time_wait)),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The next thing to say, in order.
     pub fn next_output(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
 
     /// Connections tracked now.
     pub fn tracked(&self) -> usize {
-        0
+        self.table.len()
     }
 
     /// Connections evicted so far because the limit was reached.
     pub fn evictions(&self) -> u64 {
-        0
+        self.evictions
+    }
+
+    /// Lets `note` add to what is known of a tracked connection; an untracked one is ignored.
+    fn with(&mut self, sock: SockId, note: impl FnOnce(&mut Closed, usize)) {
+        if let Some(slot) = self.table.sock(sock) {
+            self.with_slot(slot, note);
+        }
+    }
+
+    fn with_slot(&mut self, slot: Slot, note: impl FnOnce(&mut Closed, usize)) {
+        self.table.touch(slot);
+        if let Some(record) = self.table.record(slot) {
+            note(&mut record.facts, self.limits.steps);
+        }
+    }
+
+    /// Starts a record for a pointer that has none, making room first.
+    fn start(&mut self, sock: SockId, facts: Box<Closed>) -> Slot {
+        while self.table.len() >= self.limits.connections.max(1) {
+            let Some(oldest) = self.table.oldest() else {
+                break;
+            };
+            drop(self.table.remove(oldest));
+            self.evictions += 1;
+        }
+        self.table.insert(sock, facts)
+    }
+
+    /// A connection older than the agent shows itself by something that comes before CLOSE.
+    fn start_if_live(&mut self, sock: SockId, at: Timestamp, state: Option<State>) {
+        let Some(state) = state else { return };
+        let live = !matches!(
+            state,
+            State::Close | State::Listen | State::TimeWait | State::NewSynRecv
+        );
+        if live {
+            self.live_slot(sock, at, state);
+        }
+    }
+
+    /// The record of a connection that has not gone to CLOSE, started if there is none.
+    fn live_slot(&mut self, sock: SockId, at: Timestamp, state: State) -> Slot {
+        if let Some(slot) = self.table.sock(sock) {
+            if self
+                .table
+                .record(slot)
+                .is_some_and(|record| record.facts.exit.is_none())
+            {
+                return slot;
+            }
+            self.overtake(slot);
+        }
+        self.start(
+            sock,
+            Box::new(Closed::new(self.sight, Origin::Unseen, at, state)),
+        )
     }
 }

@@ -1,0 +1,268 @@
+//! The one event loop: ring → decode → track → classify → sinks.
+//!
+//! Takes attached probes; gives counts in [`Metrics`] and, if there is an [`Outlet`], lines.
+//! It never writes to a file or a socket and never waits for anything but the ring, its
+//! timers and the order to stop, so only a busy CPU can make it late.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use observer_ebpf::wire::Kind;
+use tracing::{debug, warn};
+
+use crate::classify::{Verdict, classify};
+use crate::clock::Clock;
+use crate::event::{Decoder, Timestamp};
+use crate::probe::Probes;
+use crate::settings::{Filter, LIMITS};
+use crate::sink::lines::Lines;
+use crate::sink::prometheus::{Metrics, PerKind};
+use crate::stop::Stop;
+use crate::track::{Output, Tracker};
+
+/// Records taken from the ring before the loop looks at its timers again.
+const BATCH: usize = 4096;
+
+/// Once the ring has something, more follows: waiting this long saves a wakeup for each.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// A record may become readable this long after the time that it carries, and records of two
+/// CPUs may be out of order by as much.
+const SKEW: Duration = Duration::from_millis(5);
+
+/// The least time between two looks at the drop counters.
+const LOSS_PERIOD: Duration = Duration::from_millis(10);
+
+/// The most time between two rounds of the loop, and between two looks at the wall clock.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Records that are not events and are logged, of each run; all are counted.
+const DECODE_ERRORS_LOGGED: u64 = 10;
+
+/// Where lines go, and which.
+#[derive(Debug)]
+pub struct Outlet {
+    /// The writer.
+    pub lines: Lines,
+    /// Which verdicts become lines.
+    pub filter: Filter,
+    /// Lines still wanted; `None`: without end.
+    pub remaining: Option<u64>,
+}
+
+/// The loop and all that only it touches.
+#[derive(Debug)]
+pub struct App {
+    probes: Probes,
+    decoder: Decoder,
+    tracker: Tracker,
+    metrics: Arc<Metrics>,
+    clock: Arc<Clock>,
+    stop: Stop,
+    outlet: Option<Outlet>,
+    /// The drop counters and the lost lines when they were last looked at.
+    lost: PerKind,
+    lines_lost: u64,
+    /// The newest stamp of a record.
+    newest: Timestamp,
+    /// Everything stamped before this was handled.
+    horizon: Timestamp,
+    looked_at_losses: Timestamp,
+    looked_at_wall: Timestamp,
+    decode_errors: u64,
+}
+
+impl App {
+    /// A loop over attached probes.
+    pub fn new(
+        probes: Probes,
+        metrics: Arc<Metrics>,
+        clock: Arc<Clock>,
+        stop: Stop,
+        outlet: Option<Outlet>,
+    ) -> Self {
+        metrics.cover(&probes.coverage);
+        Self {
+            decoder: Decoder::new(probes.vocabulary.clone()),
+            tracker: Tracker::new(probes.coverage.sight, LIMITS),
+            probes,
+            metrics,
+            clock,
+            stop,
+            outlet,
+            lost: PerKind::default(),
+            lines_lost: 0,
+            newest: Timestamp(0),
+            horizon: Timestamp(0),
+            looked_at_losses: Timestamp(0),
+            looked_at_wall: Timestamp(0),
+            decode_errors: 0,
+        }
+    }
+
+    /// Runs until told to stop, or until the outlet has all its lines; then detaches the
+    /// probes and gives the outlet back.
+    pub async fn run(mut self) -> io::Result<Option<Outlet>> {
+        loop {
+            let more = self.round();
+            if self.stop.is_set() || self.sated() {
+                break;
+            }
+            if more {
+                tokio::task::yield_now().await;
+            } else {
+                self.wait().await?;
+            }
+        }
+        self.look_at_losses(self.clock.now());
+        Ok(self.outlet.take())
+    }
+
+    /// Handles what the ring has, up to a batch; says whether it may have more.
+    fn round(&mut self) -> bool {
+        let now = self.clock.now();
+        let more = self.drain() == BATCH;
+        let handled = if more { self.newest } else { now };
+        let handled = Timestamp(handled.0.saturating_sub(nanoseconds(SKEW)));
+        self.horizon = self.horizon.max(handled);
+        if now.since(self.looked_at_losses) >= LOSS_PERIOD {
+            self.look_at_losses(now);
+        }
+        if now.since(self.looked_at_wall) >= IDLE {
+            self.clock.refresh();
+            self.looked_at_wall = now;
+        }
+        self.tracker.handle_timeout(self.horizon);
+        self.deliver();
+        self.metrics
+            .track(self.tracker.tracked(), self.tracker.evictions());
+        more
+    }
+
+    fn drain(&mut self) -> usize {
+        let Self {
+            probes,
+            decoder,
+            tracker,
+            newest,
+            decode_errors,
+            ..
+        } = self;
+        let mut events = PerKind::default();
+        let mut failed = 0;
+        let taken = probes
+            .ring
+            .drain(BATCH, |record| match decoder.decode(record) {
+                Ok(event) => {
+                    *newest = event.at.max(*newest);
+                    if let Some(count) = kind_of(record).and_then(|kind| events.get_mut(kind)) {
+                        *count += 1;
+                    }
+                    tracker.handle(event);
+                }
+                Err(error) => {
+                    failed += 1;
+                    if *decode_errors + failed <= DECODE_ERRORS_LOGGED {
+                        debug!(%error, "not an event");
+                    }
+                }
+            });
+        *decode_errors += failed;
+        self.metrics.count_events(&events);
+        self.metrics.count_decode_errors(failed);
+        taken
+    }
+
+    /// Hands on what the tracker has to say.
+    fn deliver(&mut self) {
+        while let Some(output) = self.tracker.next_output() {
+            match output {
+                Output::Closed(closed) => {
+                    let verdict = classify(&closed);
+                    self.metrics.count_verdict(&verdict);
+                    self.print(verdict);
+                }
+                Output::LooseReset(cause) => self.metrics.count_reset(cause),
+                Output::TimeWaitEnded(end) => self.metrics.count_time_wait(end),
+            }
+        }
+    }
+
+    fn print(&mut self, verdict: Verdict) {
+        let Some(outlet) = &mut self.outlet else {
+            return;
+        };
+        if outlet.remaining == Some(0) || !outlet.filter.accepts(&verdict) {
+            return;
+        }
+        let accepted = outlet.lines.offer(Box::new(verdict));
+        if let Some(remaining) = &mut outlet.remaining {
+            *remaining -= u64::from(accepted);
+        }
+    }
+
+    /// Whether no more lines are wanted.
+    fn sated(&self) -> bool {
+        self.outlet
+            .as_ref()
+            .is_some_and(|outlet| outlet.remaining == Some(0))
+    }
+
+    /// Tells the tracker and the metrics of events and lines that were lost since the last
+    /// look. It comes before the tracker's timers, so that a connection that misses an event
+    /// is not taken for complete.
+    fn look_at_losses(&mut self, now: Timestamp) {
+        self.looked_at_losses = now;
+        match self.probes.ring.lost() {
+            Ok(lost) => {
+                let mut fresh = lost;
+                for (count, before) in fresh.iter_mut().zip(self.lost) {
+                    *count = count.saturating_sub(before);
+                }
+                if fresh.iter().any(|count| *count > 0) {
+                    self.tracker.handle_loss(now);
+                    self.metrics.count_lost(&fresh);
+                }
+                self.lost = lost;
+            }
+            Err(error) => warn!(%error, "cannot read the drop counters; lost events go unnoticed"),
+        }
+        if let Some(outlet) = &self.outlet {
+            let lost = outlet.lines.lost();
+            self.metrics
+                .count_lines_lost(lost.saturating_sub(self.lines_lost));
+            self.lines_lost = lost;
+        }
+    }
+
+    /// Waits for the ring, the tracker's next deadline, or the order to stop.
+    async fn wait(&mut self) -> io::Result<()> {
+        let due = self.tracker.poll_timeout().map_or(IDLE, |deadline| {
+            deadline
+                .after(SKEW)
+                .since(self.clock.now())
+                .clamp(GATHER, IDLE)
+        });
+        let stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            () = stop.wait() => {}
+            ready = self.probes.ring.readable() => {
+                ready?;
+                tokio::time::sleep(GATHER).await;
+            }
+            () = tokio::time::sleep(due) => {}
+        }
+        Ok(())
+    }
+}
+
+fn kind_of(record: &[u8]) -> Option<usize> {
+    let number = u16::from_ne_bytes(*record.first_chunk()?);
+    Kind::from_number(number).map(|kind| kind as usize)
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,138 @@
+//! This host sent a RST.
+
+use crate::event::{Release, State};
+use crate::track::{Closed, Exit, Fate, ResetSource};
+
+use super::found::{Found, errno};
+use super::{Ending, left_behind};
+
+pub(super) fn recognise(closed: &Closed) -> Option<Found> {
+    match closed.fate() {
+        Some(Fate::Answered) => return Found::exact(Ending::ResetDataAfterClose),
+        Some(Fate::Aborted) => return Found::exact(Ending::ResetDestroyed),
+        Some(Fate::TimeWait | Fate::PeerReset | Fate::Expired | Fate::Gone { .. }) | None => {}
+    }
+    let exit = closed.exit.as_ref()?;
+    data_after_close(closed, exit)
+        .or_else(|| destroyed(closed, exit))
+        .or_else(|| closed_abortively(closed, exit))
+        .or_else(|| reset_first(closed, exit))
+}
+
+/// Data for a socket that nobody reads: the kernel resets it as if a RST had come, or lets
+/// it go out of FIN_WAIT2, and answers the segment with a reset.
+fn data_after_close(closed: &Closed, exit: &Exit) -> Option<Found> {
+    let ours_closing = matches!(
+        exit.from,
+        State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::CloseWait
+    );
+    if !ours_closing {
+        return None;
+    }
+    let replied = closed.replied_after_exit();
+    match closed.reset_received {
+        Some(reset) if reset.segment_is_reset == Some(true) => None,
+        Some(reset) if reset.segment_is_reset == Some(false) || replied => {
+            Found::exact(Ending::ResetDataAfterClose)
+        }
+        None if replied && exit.socket.linger2 < 0 && exit.from == State::FinWait2 => {
+            Found::exact(Ending::ResetLinger2)
+        }
+        None if replied => Found::exact(Ending::ResetDataAfterClose),
+        Some(_) | None => None,
+    }
+}
+
+/// `tcp_abort` alone leaves ECONNABORTED; its mere call proves nothing, since older kernels
+/// refuse orphans.
+fn destroyed(closed: &Closed, exit: &Exit) -> Option<Found> {
+    if exit.socket.error != errno::ECONNABORTED {
+        return None;
+    }
+    if closed.reset_before_exit() || closed.reset_after_exit() {
+        return Found::exact(Ending::ResetDestroyed);
+    }
+    if closed.gap.is_some() || !closed.sight.resets_sent {
+        return Found::inferred(Ending::ResetDestroyed, "the reset itself was not seen");
+    }
+    Found::exact(Ending::DroppedSilently)
+}
+
+/// CLOSE first, then the reset: close(), disconnect, or a closing listener.
+fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
+    let socket = &exit.socket;
+    let seen = closed.reset_after_exit();
+    let assumed =
+        !closed.sight.resets_sent || (closed.gap.is_some() && !closed.reset_before_exit());
+    if socket.error != 0 || !(seen || assumed) || exit.from == State::SynSent {
+        return None;
+    }
+    let ending = abortive(closed, exit);
+    if seen {
+        return Found::exact(ending);
+    }
+    let told_by_socket = matches!(ending, Ending::ResetUnreadData | Ending::ResetLingerZero);
+    if told_by_socket {
+        return Found::inferred(ending, "the reset itself was not seen");
+    }
+    None
+}
+
+fn abortive(closed: &Closed, exit: &Exit) -> Ending {
+    let socket = &exit.socket;
+    let disconnected = closed.teardown.disconnected.as_ref();
+    let in_queue = disconnected.map_or(!socket.has_socket && !socket.dead, |(_, held)| !held);
+    if closed.teardown.forgotten.is_some() || (in_queue && !socket.dead) {
+        return Ending::ResetListenerClosed;
+    }
+    let closing = socket.send_shut
+        && socket.receive_shut
+        && (socket.release == Release::Yes
+            || (socket.release == Release::Unknown
+                && (closed.close_called.is_some() || !closed.sight.close)));
+    let unread = left_behind::of(closed).unread.unwrap_or(0);
+    if closing && unread > 0 && !socket.dead && disconnected.is_none() {
+        return Ending::ResetUnreadData;
+    }
+    if closing && socket.linger == Some(0) && !socket.dead {
+        return Ending::ResetLingerZero;
+    }
+    if socket.dead && exit.from == State::FinWait2 && socket.linger2 < 0 {
+        return Ending::ResetLinger2;
+    }
+    if socket.dead {
+        return Ending::ResetOutOfMemory;
+    }
+    if disconnected.is_some() || (socket.has_socket && !closing) {
+        return Ending::ResetDisconnect;
+    }
+    Ending::ResetOther
+}
+
+/// The reset first, then CLOSE without an error: an orphan that the kernel cannot afford, or
+/// a path of its own. A keepalive or FIN_WAIT2 timer that resets is the peer's silence.
+fn reset_first(closed: &Closed, exit: &Exit) -> Option<Found> {
+    let reset = closed
+        .resets
+        .iter()
+        .find(|reset| !reset.after_exit && reset.source == ResetSource::Active)?;
+    if exit.socket.error == errno::ETIMEDOUT || reset.state != exit.from {
+        return None;
+    }
+    let (socket, from) = (&exit.socket, exit.from);
+    if socket.error != 0 && socket.error == socket.soft_error {
+        return None;
+    }
+    let orphan = socket.dead && socket.error == 0;
+    if orphan && from == State::FinWait2 {
+        return if socket.linger2 < 0 {
+            Found::exact(Ending::ResetLinger2)
+        } else {
+            None
+        };
+    }
+    if orphan && matches!(from, State::FinWait1 | State::LastAck | State::Closing) {
+        return Found::exact(Ending::ResetOutOfMemory);
+    }
+    Found::exact(Ending::ResetOther)
+}

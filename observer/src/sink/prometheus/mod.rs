@@ -1,0 +1,233 @@
+//! What is counted for Prometheus.
+//!
+//! Takes verdicts, event kinds and coverage; gives the text of `/metrics`. Every series
+//! exists at 0 from the start. The label values of a counter are resolved once, so that
+//! counting is one atomic addition at a fixed index.
+
+mod register;
+
+use observer_ebpf::wire::Kind;
+use observer_ebpf::wire::manifest::Question;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Encoder as _, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder,
+};
+
+use self::register::{counter, counters, gauge, gauges, histograms, series};
+use super::names;
+use crate::classify::{Confidence, Ending, ResetCause, Role, Verdict};
+use crate::probe::Coverage;
+use crate::track::TimeWaitEnd;
+
+/// Counts of one kind of record each, indexed by the kind's number.
+pub type PerKind = [u64; Kind::SLOTS as usize];
+
+/// The `Content-Type` of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// Every metric, ready to be counted from any thread.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Indexed by ending, then role.
+    ended: Vec<Vec<IntCounter>>,
+    verdicts: Vec<IntCounter>,
+    resets_sent: Vec<IntCounter>,
+    resets_received: IntCounter,
+    time_wait_ended: Vec<IntCounter>,
+    phases: Vec<Histogram>,
+    abandoned: Vec<IntCounter>,
+    /// In the order of [`Kind::ALL`], as is `lost`.
+    events: Vec<IntCounter>,
+    lost: Vec<IntCounter>,
+    decode_errors: IntCounter,
+    tracked: IntGauge,
+    evictions: IntCounter,
+    attached: IntGaugeVec,
+    lines_lost: IntCounter,
+}
+
+impl Metrics {
+    /// Every series at 0.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let ended = counters(&registry, &names::CONNECTIONS_ENDED)?;
+        let attached = gauges(&registry, &names::PROBE_ATTACHED)?;
+        for question in Question::ALL {
+            for twin in names::TWINS {
+                attached
+                    .with_label_values(&[question.label(), twin.label()])
+                    .set(0);
+            }
+        }
+        let build = gauges(&registry, &names::BUILD_INFO)?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self {
+            ended: Ending::ALL
+                .map(|ending| {
+                    Role::ALL
+                        .map(|role| ended.with_label_values(&[ending.label(), role.label()]))
+                        .to_vec()
+                })
+                .to_vec(),
+            verdicts: series(
+                &registry,
+                &names::VERDICTS,
+                Confidence::ALL.map(Confidence::label),
+            )?,
+            resets_sent: series(
+                &registry,
+                &names::RESETS_SENT,
+                ResetCause::ALL.map(ResetCause::label),
+            )?,
+            resets_received: counter(&registry, &names::RESETS_RECEIVED)?,
+            time_wait_ended: series(&registry, &names::TIME_WAIT_ENDED, names::HOW)?,
+            phases: histograms(&registry)?,
+            abandoned: series(&registry, &names::BYTES_ABANDONED, names::QUEUES)?,
+            events: series(&registry, &names::EVENTS, Kind::ALL.map(Kind::label))?,
+            lost: series(&registry, &names::EVENTS_LOST, Kind::ALL.map(Kind::label))?,
+            decode_errors: counter(&registry, &names::DECODE_ERRORS)?,
+            tracked: gauge(&registry, &names::TRACKED)?,
+            evictions: counter(&registry, &names::EVICTIONS)?,
+            attached,
+            lines_lost: counter(&registry, &names::LINES_LOST)?,
+            registry,
+        })
+    }
+
+    /// Says which twin answers which question.
+    pub fn cover(&self, coverage: &Coverage) {
+        for answer in &coverage.answers {
+            for twin in names::TWINS {
+                let twin = twin.label();
+                let answers = i64::from(answer.twin == Some(twin));
+                self.attached
+                    .with_label_values(&[answer.question, twin])
+                    .set(answers);
+            }
+        }
+    }
+
+    /// Counts one ended connection.
+    pub fn count_verdict(&self, verdict: &Verdict) {
+        let by_role = self.ended.get(verdict.ending as usize);
+        add(
+            by_role.and_then(|roles| roles.get(verdict.role as usize)),
+            1,
+        );
+        add(self.verdicts.get(verdict.confidence as usize), 1);
+        for cause in &verdict.resets_sent {
+            self.count_reset(*cause);
+        }
+        self.resets_received
+            .inc_by(u64::from(verdict.reset_received));
+        for (histogram, time) in self.phases.iter().zip(verdict.phases) {
+            if let Some(time) = time {
+                histogram.observe(time.as_secs_f64());
+            }
+        }
+        let left = verdict.left_behind;
+        for (queue, bytes) in self
+            .abandoned
+            .iter()
+            .zip([left.unread, left.unsent, left.unacked])
+        {
+            queue.inc_by(u64::from(bytes.unwrap_or(0)));
+        }
+    }
+
+    /// Counts one reset that this host sent.
+    pub fn count_reset(&self, cause: ResetCause) {
+        add(self.resets_sent.get(cause as usize), 1);
+    }
+
+    /// Counts one TIME_WAIT that is over.
+    pub fn count_time_wait(&self, end: TimeWaitEnd) {
+        add(self.time_wait_ended.get(names::how_index(end)), 1);
+    }
+
+    /// Counts events that came.
+    pub fn count_events(&self, events: &PerKind) {
+        add_per_kind(&self.events, events);
+    }
+
+    /// Counts events that did not come.
+    pub fn count_lost(&self, lost: &PerKind) {
+        add_per_kind(&self.lost, lost);
+    }
+
+    /// Counts records that are not events.
+    pub fn count_decode_errors(&self, errors: u64) {
+        self.decode_errors.inc_by(errors);
+    }
+
+    /// Says how many connection ends are followed, and how many were given up so far.
+    pub fn track(&self, tracked: usize, evictions: u64) {
+        self.tracked.set(i64::try_from(tracked).unwrap_or(i64::MAX));
+        self.evictions
+            .inc_by(evictions.saturating_sub(self.evictions.get()));
+    }
+
+    /// Counts lines that could not be written.
+    pub fn count_lines_lost(&self, lines: u64) {
+        self.lines_lost.inc_by(lines);
+    }
+
+    /// Counts as they stand, for `/status` and the last line of `trace`.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            lost: Kind::ALL
+                .into_iter()
+                .zip(self.lost.iter().map(IntCounter::get))
+                .collect(),
+            decode_errors: self.decode_errors.get(),
+            tracked: u64::try_from(self.tracked.get()).unwrap_or(0),
+            evictions: self.evictions.get(),
+            lines_lost: self.lines_lost.get(),
+            ended: self.verdicts.iter().map(IntCounter::get).sum(),
+        }
+    }
+
+    /// The text of `/metrics`.
+    pub fn encode(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::with_capacity(32 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+/// Some counts as they stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Events lost, by kind.
+    pub lost: Vec<(Kind, u64)>,
+    /// Records that are not events.
+    pub decode_errors: u64,
+    /// Connection ends followed.
+    pub tracked: u64,
+    /// Connection ends given up.
+    pub evictions: u64,
+    /// Lines that could not be written.
+    pub lines_lost: u64,
+    /// Connection ends that ended.
+    pub ended: u64,
+}
+
+fn add(counter: Option<&IntCounter>, count: u64) {
+    if let Some(counter) = counter {
+        counter.inc_by(count);
+    }
+}
+
+fn add_per_kind(counters: &[IntCounter], counts: &PerKind) {
+    for (kind, counter) in Kind::ALL.into_iter().zip(counters) {
+        let count = counts.get(kind as usize).copied().unwrap_or(0);
+        if count > 0 {
+            counter.inc_by(count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

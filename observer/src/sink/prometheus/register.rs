@@ -1,0 +1,64 @@
+//! Registers metrics under the names, labels and helps of [`names`].
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use crate::classify::Phase;
+use crate::sink::names::{self, Metric};
+
+pub(super) fn series<const N: usize>(
+    registry: &Registry,
+    metric: &Metric,
+    values: [&str; N],
+) -> Result<Vec<IntCounter>, prometheus::Error> {
+    let counters = counters(registry, metric)?;
+    Ok(values
+        .map(|value| counters.with_label_values(&[value]))
+        .to_vec())
+}
+
+pub(super) fn counters(
+    registry: &Registry,
+    metric: &Metric,
+) -> Result<IntCounterVec, prometheus::Error> {
+    let counters = IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
+}
+
+pub(super) fn counter(
+    registry: &Registry,
+    metric: &Metric,
+) -> Result<IntCounter, prometheus::Error> {
+    let counter = IntCounter::new(metric.name, metric.help)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+pub(super) fn gauges(
+    registry: &Registry,
+    metric: &Metric,
+) -> Result<IntGaugeVec, prometheus::Error> {
+    let gauges = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+pub(super) fn gauge(registry: &Registry, metric: &Metric) -> Result<IntGauge, prometheus::Error> {
+    let gauge = IntGauge::new(metric.name, metric.help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+pub(super) fn histograms(registry: &Registry) -> Result<Vec<Histogram>, prometheus::Error> {
+    let metric = names::PHASE_DURATION;
+    let options =
+        HistogramOpts::new(metric.name, metric.help).buckets(names::PHASE_BUCKETS.to_vec());
+    let histograms = HistogramVec::new(options, metric.labels)?;
+    registry.register(Box::new(histograms.clone()))?;
+    Ok(Phase::ALL
+        .map(|phase| histograms.with_label_values(&[phase.label()]))
+        .to_vec())
+}

@@ -1,0 +1,139 @@
+//! Verdicts that tests of the sinks share.
+
+use std::time::Duration;
+
+use crate::classify::{
+    Attributes, Closer, Confidence, Ending, Initiator, LeftBehind, Phase, ResetCause, Role,
+    TimeWait, Verdict,
+};
+use crate::event::{Ends, State, Task, Timestamp};
+use crate::probe::{Answer, Coverage};
+use crate::track::{Sight, Step};
+
+/// A server that closed with data unread.
+pub(crate) fn reset_with_unread_data() -> Verdict {
+    let nginx = Task {
+        pid: 4321,
+        comm: "nginx".into(),
+        exiting: false,
+    };
+    let mut phases = [None; Phase::ALL.len()];
+    phases[Phase::Connecting as usize] = Some(Duration::from_micros(120));
+    phases[Phase::Established as usize] = Some(Duration::from_millis(1_500));
+    let step = |at, event, state, by| Step {
+        at: Timestamp(at),
+        event,
+        state,
+        by,
+    };
+    Verdict {
+        ending: Ending::ResetUnreadData,
+        role: Role::Server,
+        initiator: Some(Initiator::Local),
+        closer: Some(Closer::Close),
+        half_closed: Some(false),
+        time_wait: TimeWait::None,
+        left_behind: LeftBehind {
+            unread: Some(512),
+            unsent: Some(0),
+            unacked: Some(0),
+        },
+        phases,
+        confidence: Confidence::Exact,
+        resets_sent: vec![ResetCause::UnreadData],
+        ended_at: Timestamp(11_500_120_000),
+        born_at: Some(Timestamp(10_000_000_000)),
+        ends: Some(Ends {
+            local: "[2001:db8::1]:443".parse().unwrap(),
+            peer: "[2001:db8::2]:50000".parse().unwrap(),
+        }),
+        netns: 4_026_531_840,
+        cgroup: Some(77),
+        cookie: Some(5),
+        closed_by: Some(nginx.clone()),
+        opened_by: Some(nginx.clone()),
+        reset_reason: Some("tcp_abort_on_close".into()),
+        timeline: vec![
+            step(10_000_000_000, "syn_received", Some(State::SynRecv), None),
+            step(
+                10_000_120_000,
+                "established",
+                Some(State::Established),
+                None,
+            ),
+            step(11_500_100_000, "close_called", None, Some(nginx)),
+            step(11_500_120_000, "reset_sent", Some(State::Close), None),
+        ],
+        ..unknown()
+    }
+}
+
+/// A verdict of which nothing is known.
+pub(crate) fn unknown() -> Verdict {
+    Verdict {
+        ending: Ending::Unknown,
+        role: Role::Unknown,
+        initiator: None,
+        closer: None,
+        half_closed: None,
+        time_wait: TimeWait::Unknown,
+        left_behind: LeftBehind::default(),
+        phases: [None; Phase::ALL.len()],
+        confidence: Confidence::Partial,
+        doubt: None,
+        attributes: Attributes::default(),
+        resets_sent: Vec::new(),
+        reset_received: false,
+        ended_at: Timestamp(1_000_000_000),
+        born_at: None,
+        ends: None,
+        netns: 0,
+        cgroup: None,
+        cookie: None,
+        closed_by: None,
+        opened_by: None,
+        reset_reason: None,
+        error: 0,
+        timeline: Vec::new(),
+        timeline_dropped: 0,
+    }
+}
+
+/// A kernel without trampolines and kprobes.
+pub(crate) fn coverage() -> Coverage {
+    let answer = |question, asks, twin, blind_to| Answer {
+        question,
+        asks,
+        twin,
+        programs: Vec::new(),
+        failures: Vec::new(),
+        blind_to,
+    };
+    let mut state = answer(
+        "state",
+        "a connection changed state",
+        Some("tracepoint"),
+        None,
+    );
+    state.programs.push("state_tracepoint");
+    state
+        .failures
+        .push("state_fentry: the kernel refuses trampolines (EPERM)".to_owned());
+    let blind = Some("close() is inferred from the state");
+    Coverage {
+        answers: vec![
+            state,
+            answer("close", "the application let go", None, blind),
+        ],
+        sight: Sight {
+            close: false,
+            minisocks: false,
+            segment_of_reset: false,
+            teardown: false,
+            replies_beyond_sockets: true,
+            replies: true,
+            resets_sent: true,
+            reset_reasons: true,
+        },
+    }
+}

@@ -1,0 +1,301 @@
+//! How each event adds to what is known of a connection.
+//!
+//! Takes one event's parts; changes a [`Closed`]. Bounded: the timeline and the list of
+//! resets stop growing and count instead.
+
+use std::time::Duration;
+
+use crate::classify::Phase;
+use crate::event::{Ends, Release, ResetReason, Socket, State, Task, Timestamp};
+
+use super::closed::{
+    CloseCall, Closed, Exit, Fin, Gap, Origin, PeerFin, ResetFact, ResetSeen, ResetSource, Teardown,
+};
+use super::{Sight, Step};
+
+/// A state change, as its event tells it.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) at: Timestamp,
+    pub(super) old: State,
+    pub(super) new: State,
+    pub(super) task: Task,
+    pub(super) ends: Option<Ends>,
+    pub(super) netns: u32,
+    pub(super) socket: Box<Socket>,
+}
+
+impl Closed {
+    pub(super) fn new(sight: Sight, origin: Origin, at: Timestamp, state: State) -> Self {
+        Self {
+            sight,
+            origin,
+            first_at: at,
+            state,
+            since: None,
+            phases: [None; Phase::ALL.len()],
+            ends: None,
+            netns: 0,
+            cgroup: None,
+            cookie: None,
+            opened_by: None,
+            close_called: None,
+            fin: None,
+            orphaned_early: None,
+            peer_fin: None,
+            exit: None,
+            teardown: Teardown::default(),
+            reset_received: None,
+            resets: Vec::new(),
+            minisock: None,
+            gap: (origin == Origin::Unseen).then_some(Gap::Birth),
+            timeline: Vec::new(),
+            timeline_dropped: 0,
+        }
+    }
+
+    pub(super) fn note_change(&mut self, change: Change, steps: usize) {
+        let Change {
+            at,
+            old,
+            new,
+            task,
+            ends,
+            netns,
+            socket,
+        } = change;
+        if self.state != old {
+            self.note_gap(Gap::Sequence);
+        }
+        self.leave(old, at);
+        (self.state, self.since) = (new, Some(at));
+        self.note_identity(ends, netns, &socket);
+        if matches!(old, State::FinWait1 | State::LastAck | State::Closing) && new != State::Closing
+        {
+            self.orphaned_early.get_or_insert(socket.dead);
+        }
+        let own_act = matches!(new, State::SynSent | State::FinWait1 | State::LastAck)
+            || (new == State::Close && socket.release == Release::Yes);
+        let by = own_act.then(|| task.clone());
+        self.note_step(
+            Step {
+                at,
+                event: word_for(old, new),
+                state: Some(new),
+                by,
+            },
+            steps,
+        );
+        let write_seq = socket.sequences.write_seq;
+        match new {
+            State::SynSent => self.opened_by = Some(task),
+            State::FinWait1 | State::LastAck => self.fin = Some(Fin::new(at, task, &socket)),
+            State::CloseWait | State::Closing => self.peer_fin = Some(PeerFin { at, write_seq }),
+            State::Close => {
+                self.exit = Some(Exit {
+                    at,
+                    from: old,
+                    task,
+                    socket,
+                });
+            }
+            State::Established
+            | State::SynRecv
+            | State::FinWait2
+            | State::TimeWait
+            | State::Listen
+            | State::NewSynRecv => {}
+        }
+    }
+
+    fn note_identity(&mut self, ends: Option<Ends>, netns: u32, socket: &Socket) {
+        let complete = |ends: Ends| ends.local.port() != 0 && ends.peer.port() != 0;
+        if let Some(ends) = ends
+            && (complete(ends) || !self.ends.is_some_and(complete))
+        {
+            self.ends = Some(ends);
+        }
+        if netns != 0 {
+            self.netns = netns;
+        }
+        self.cgroup = socket.cgroup.or(self.cgroup);
+        self.cookie = socket.cookie.or(self.cookie);
+    }
+
+    /// Ends the time in `state` at `at`.
+    pub(super) fn leave(&mut self, state: State, at: Timestamp) {
+        let Some(since) = self.since.filter(|_| self.state == state) else {
+            return;
+        };
+        let phase = match state {
+            State::SynSent | State::SynRecv => Phase::Connecting,
+            State::Established => Phase::Established,
+            State::CloseWait => Phase::CloseWait,
+            State::FinWait1 => Phase::FinWait1,
+            State::FinWait2 => Phase::FinWait2,
+            State::Closing => Phase::Closing,
+            State::LastAck => Phase::LastAck,
+            State::Close | State::TimeWait | State::Listen | State::NewSynRecv => return,
+        };
+        self.add_time(phase, at.since(since));
+    }
+
+    pub(super) fn add_time(&mut self, phase: Phase, time: Duration) {
+        if let Some(sum) = self.phases.get_mut(phase as usize) {
+            *sum = Some(sum.unwrap_or_default().saturating_add(time));
+        }
+    }
+
+    pub(super) fn note_close(&mut self, at: Timestamp, task: Task, timeout: i64, steps: usize) {
+        if self.exit.is_none() && self.close_called.is_none() {
+            self.note_act(at, "close_called", &task, steps);
+            self.close_called = Some(CloseCall { at, task, timeout });
+        }
+    }
+
+    pub(super) fn note_accept(&mut self, at: Timestamp, task: Task, steps: usize) {
+        self.note_act(at, "accepted", &task, steps);
+        self.opened_by = Some(task);
+    }
+
+    pub(super) fn note_reset_received(
+        &mut self,
+        at: Timestamp,
+        segment_is_reset: Option<bool>,
+        steps: usize,
+    ) {
+        // In CLOSE the kernel ignores a RST, but its tracepoint has fired already.
+        if self.exit.is_some() {
+            return;
+        }
+        let event = if segment_is_reset == Some(false) {
+            "data_after_close"
+        } else {
+            "reset_received"
+        };
+        self.note_step(
+            Step {
+                at,
+                event,
+                state: None,
+                by: None,
+            },
+            steps,
+        );
+        self.reset_received = Some(ResetSeen {
+            at,
+            segment_is_reset,
+        });
+    }
+
+    pub(super) fn note_reset(
+        &mut self,
+        at: Timestamp,
+        source: ResetSource,
+        reason: Option<ResetReason>,
+        steps: usize,
+    ) {
+        let event = match source {
+            ResetSource::Active => "reset_sent",
+            ResetSource::Reply | ResetSource::Minisock => "reset_replied",
+        };
+        self.note_step(
+            Step {
+                at,
+                event,
+                state: None,
+                by: None,
+            },
+            steps,
+        );
+        if self.resets.len() < Self::MOST_RESETS {
+            let (after_exit, state) = (self.exit.is_some(), self.state);
+            self.resets.push(ResetFact {
+                at,
+                source,
+                after_exit,
+                state,
+                reason,
+            });
+        }
+    }
+
+    pub(super) fn note_disconnect(
+        &mut self,
+        at: Timestamp,
+        task: Task,
+        has_socket: bool,
+        steps: usize,
+    ) {
+        if self.exit.is_none() {
+            self.note_act(at, "disconnected", &task, steps);
+            self.teardown.disconnected = Some((task, has_socket));
+        }
+    }
+
+    pub(super) fn note_abort(&mut self, at: Timestamp, task: Task, steps: usize) {
+        self.note_act(at, "aborted", &task, steps);
+        self.teardown.aborted = Some(task);
+    }
+
+    pub(super) fn note_forgotten(&mut self, at: Timestamp, task: Task, steps: usize) {
+        self.note_act(at, "forgotten", &task, steps);
+        self.teardown.forgotten = Some(task);
+    }
+
+    /// Keeps the first gap, but for a loss: after one, what was not seen proves nothing.
+    pub(super) fn note_gap(&mut self, gap: Gap) {
+        if self.gap.is_none() || gap == Gap::Loss {
+            self.gap = Some(gap);
+        }
+    }
+
+    fn note_act(&mut self, at: Timestamp, event: &'static str, by: &Task, steps: usize) {
+        self.note_step(
+            Step {
+                at,
+                event,
+                state: None,
+                by: Some(by.clone()),
+            },
+            steps,
+        );
+    }
+
+    pub(super) fn note_step(&mut self, step: Step, steps: usize) {
+        if self.timeline.len() < steps {
+            self.timeline.push(step);
+        } else {
+            self.timeline_dropped = self.timeline_dropped.saturating_add(1);
+        }
+    }
+}
+
+impl Fin {
+    fn new(at: Timestamp, task: Task, socket: &Socket) -> Self {
+        Self {
+            at,
+            task,
+            release: socket.release,
+            receive_shut: socket.receive_shut,
+            linger: socket.linger,
+            write_seq: socket.sequences.write_seq,
+        }
+    }
+}
+
+fn word_for(old: State, new: State) -> &'static str {
+    match new {
+        State::SynSent => "syn_sent",
+        State::SynRecv => "syn_received",
+        State::Established => "established",
+        State::FinWait1 | State::LastAck => "fin_sent",
+        State::FinWait2 => "fin_acked",
+        State::CloseWait | State::Closing => "peer_fin",
+        State::Close if old == State::SynSent => "connect_ended",
+        State::Close => "closed",
+        State::TimeWait => "time_wait",
+        State::Listen => "listening",
+        State::NewSynRecv => "requested",
+    }
+}

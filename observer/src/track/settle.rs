@@ -1,0 +1,236 @@
+//! When a record starts, when its verdict can no longer change, and how it leaves.
+//!
+//! Takes state changes and the end of sockets; gives [`Output::Closed`]. What it decides
+//! about time is written down once, in [`Tracker::settle`].
+
+use std::time::Duration;
+
+use crate::event::{Body, SockId, State, Substate, Timestamp};
+
+use super::closed::{Closed, Fate, Gap, Origin};
+use super::facts::Change;
+use super::table::Slot;
+use super::{AFTER_EXIT, Output, Tracker};
+
+/// How long a FIN_WAIT2 minisock that cannot be seen is given to answer data with a reset.
+const UNSEEN_MINISOCK: Duration = Duration::from_secs(1);
+
+/// What is to become of a record whose socket went to CLOSE.
+enum Outlook {
+    /// Nothing can change its verdict.
+    Final,
+    /// Its socket may still send a reset until it is destroyed.
+    UntilDestroyed,
+    /// A segment may still be answered with a reset after it is destroyed.
+    UntilReplied,
+    /// A minisock that cannot be seen may still answer a segment.
+    UntilMinisockReplied,
+    /// Its minisock decides.
+    WithMinisock,
+}
+
+impl Tracker {
+    pub(super) fn state_changed(&mut self, sock: SockId, at: Timestamp, body: Body) {
+        let Body::StateChanged {
+            old,
+            new,
+            task,
+            ends,
+            netns,
+            socket,
+        } = body
+        else {
+            return;
+        };
+        let change = Change {
+            at,
+            old,
+            new,
+            task,
+            ends,
+            netns,
+            socket,
+        };
+        let known = self.table.sock(sock);
+        let slot = match known {
+            Some(slot) if self.repeats(slot, &change) => return,
+            Some(slot) if !self.is_birth(slot, &change) => slot,
+            _ => {
+                if let Some(older) = known {
+                    self.overtake(older);
+                }
+                let Some(origin) = origin_of(&change) else {
+                    return;
+                };
+                let facts = Closed::new(self.sight, origin, change.at, change.old);
+                self.start(sock, Box::new(facts))
+            }
+        };
+        let closes = change.new == State::Close;
+        self.with_slot(slot, |closed, steps| closed.note_change(change, steps));
+        if closes {
+            self.settle(slot);
+        }
+    }
+
+    /// The same change told twice.
+    fn repeats(&mut self, slot: Slot, change: &Change) -> bool {
+        self.table.record(slot).is_some_and(|record| {
+            let facts = &record.facts;
+            (facts.state == change.new && facts.since == Some(change.at))
+                || (facts.born_at() == Some(change.at) && change.is_first())
+        })
+    }
+
+    /// A change that only a new connection makes.
+    fn is_birth(&mut self, slot: Slot, change: &Change) -> bool {
+        let Some(record) = self.table.record(slot) else {
+            return true;
+        };
+        change.new == State::SynSent
+            || record.facts.exit.is_some()
+            || (change.old == State::SynRecv && record.facts.state != State::SynRecv)
+    }
+
+    /// The pointer of this record means another connection from here on.
+    pub(super) fn overtake(&mut self, slot: Slot) {
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let outlives_socket = record.facts.minisock.is_some() || record.held_by_ends();
+        if outlives_socket && record.facts.exit.is_some() {
+            self.table.forget_sock(slot);
+        } else {
+            let gap = record.facts.exit.is_none().then_some(Gap::End);
+            self.finalise(slot, gap);
+        }
+    }
+
+    fn settle(&mut self, slot: Slot) {
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let Some(at) = record.facts.exit.as_ref().map(|exit| exit.at) else {
+            return;
+        };
+        match outlook(&record.facts) {
+            Outlook::Final => self.finalise(slot, None),
+            Outlook::UntilDestroyed => self.table.set_deadline(slot, at.after(AFTER_EXIT)),
+            Outlook::UntilReplied => {
+                record.awaits_reply = true;
+                self.table.set_deadline(slot, at.after(AFTER_EXIT));
+            }
+            Outlook::UntilMinisockReplied => {
+                record.awaits_reply = true;
+                let ends = record.facts.ends.map(|ends| (record.facts.netns, ends));
+                self.table.set_deadline(slot, at.after(UNSEEN_MINISOCK));
+                if let Some((netns, ends)) = ends {
+                    self.table.name_ends(slot, netns, ends);
+                }
+            }
+            Outlook::WithMinisock => {}
+        }
+    }
+
+    pub(super) fn destroyed(&mut self, sock: SockId) {
+        let Some(slot) = self.table.sock(sock) else {
+            return;
+        };
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let with_minisock = record.facts.minisock.is_some();
+        match (record.facts.exit.is_some(), record.awaits_reply) {
+            (true, true) => {}
+            (true, false) if with_minisock => self.table.forget_sock(slot),
+            (true, false) => self.finalise(slot, None),
+            (false, _) if with_minisock => {
+                record.facts.note_gap(Gap::Sequence);
+                self.table.forget_sock(slot);
+            }
+            (false, _) => self.finalise(slot, Some(Gap::End)),
+        }
+    }
+
+    /// What a record waited for did not come. A minisock always ends: its end was missed.
+    pub(super) fn finalise_overdue(&mut self, slot: Slot) {
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let facts = &record.facts;
+        let missed = facts.minisock.is_some() && facts.fate().is_none();
+        self.finalise(slot, missed.then_some(Gap::End));
+    }
+
+    /// Takes a record out and says what is known of it.
+    pub(super) fn finalise(&mut self, slot: Slot, gap: Option<Gap>) {
+        let Some(mut closed) = self.table.remove(slot) else {
+            return;
+        };
+        if self.last_loss.is_some_and(|loss| loss >= closed.first_at) {
+            closed.note_gap(Gap::Loss);
+        }
+        if let Some(gap) = gap {
+            closed.note_gap(gap);
+        }
+        // Without a state change nothing says that there was a connection to end.
+        if closed.since.is_some() || closed.minisock.is_some() {
+            self.outputs.push_back(Output::Closed(closed));
+        }
+    }
+}
+
+impl Change {
+    /// A change that only begins a connection, or repeats its beginning.
+    fn is_first(&self) -> bool {
+        self.new == State::SynSent || self.old == State::SynRecv
+    }
+}
+
+/// How a connection begins that no record knows; `None`: it is not one.
+fn origin_of(change: &Change) -> Option<Origin> {
+    // A child that could not be made (SYN_RECV, dead at once): nobody ever saw it.
+    let stillborn = change.old == State::SynRecv
+        && change.new == State::Close
+        && change.socket.dead
+        && change.socket.error == 0;
+    if stillborn {
+        return None;
+    }
+    Some(match (change.old, change.new) {
+        (_, State::SynSent) => Origin::Connected(change.at),
+        (State::SynRecv, _) => Origin::Accepted(change.at),
+        _ => Origin::Unseen,
+    })
+}
+
+fn outlook(closed: &Closed) -> Outlook {
+    if let Some(minisock) = closed.minisock {
+        return match (minisock.substate, closed.fate()) {
+            (Substate::TimeWait, _) | (_, Some(Fate::TimeWait)) => Outlook::Final,
+            (Substate::FinWait2, _) => Outlook::WithMinisock,
+        };
+    }
+    if closed.reset_is_ambiguous() {
+        return Outlook::UntilReplied;
+    }
+    let Some(socket) = closed.last_socket() else {
+        return Outlook::UntilDestroyed;
+    };
+    if !closed.handover_due() || !closed.resets.is_empty() {
+        return Outlook::UntilDestroyed;
+    }
+    if closed.sight.minisocks {
+        return Outlook::UntilReplied;
+    }
+    let fin_acked = socket.sequences.snd_una == socket.sequences.write_seq;
+    match closed.exit_from() {
+        Some(State::FinWait2) if socket.done => Outlook::Final,
+        Some(State::FinWait2) if socket.dead && socket.linger2 >= 0 => {
+            Outlook::UntilMinisockReplied
+        }
+        Some(State::Closing) if fin_acked => Outlook::Final,
+        Some(State::FinWait2) if socket.dead => Outlook::UntilReplied,
+        _ => Outlook::UntilDestroyed,
+    }
+}

@@ -1,0 +1,110 @@
+//! How TIME_WAIT minisocks end.
+//!
+//! Takes what happens to minisocks that no record knows; gives [`TimeWaitEnd`]s. It keeps
+//! no memory of a minisock in TIME_WAIT: only of the last few that a segment or an
+//! administrator touched, and of those whose end a RST may still explain.
+
+use std::collections::VecDeque;
+
+use crate::event::{SockId, Task, Timestamp, TwStatus};
+
+use super::{AFTER_EXIT, TimeWaitEnd};
+
+/// What precedes an end comes from the same CPU microseconds before.
+const RECENT: usize = 64;
+/// Ends that wait for the segment that killed them.
+const PENDING: usize = 4096;
+
+/// The short memory of TIME_WAIT ends.
+#[derive(Debug, Default)]
+pub(super) struct TimeWaits {
+    recent: VecDeque<(SockId, TimeWaitEnd)>,
+    pending: VecDeque<Pending>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    minisock: SockId,
+    deadline: Timestamp,
+    otherwise: TimeWaitEnd,
+}
+
+impl TimeWaits {
+    /// A segment met the minisock: explains an end before it, or one that follows.
+    pub(super) fn answered(
+        &mut self,
+        minisock: SockId,
+        answer: Option<TwStatus>,
+        segment_is_reset: Option<bool>,
+    ) -> Option<TimeWaitEnd> {
+        match answer? {
+            TwStatus::Syn => self.remember(minisock, TimeWaitEnd::Reused),
+            TwStatus::Success if segment_is_reset != Some(false) => {
+                let killed = self
+                    .pending
+                    .iter()
+                    .rposition(|end| end.minisock == minisock)?;
+                self.pending.remove(killed)?;
+                return Some(TimeWaitEnd::Reset);
+            }
+            TwStatus::Success | TwStatus::Reset | TwStatus::Ack => {}
+        }
+        None
+    }
+
+    /// An administrator destroys the minisock.
+    pub(super) fn aborted(&mut self, minisock: SockId) {
+        self.remember(minisock, TimeWaitEnd::Destroyed);
+    }
+
+    /// The minisock is gone. `None`: how is known later.
+    pub(super) fn ended(
+        &mut self,
+        minisock: SockId,
+        at: Timestamp,
+        expired: Option<bool>,
+        task: &Task,
+    ) -> Option<TimeWaitEnd> {
+        if expired == Some(true) {
+            return Some(TimeWaitEnd::Expired);
+        }
+        let told = self
+            .recent
+            .iter()
+            .rposition(|(recent, _)| *recent == minisock);
+        if let Some((_, how)) = told.and_then(|index| self.recent.remove(index)) {
+            return Some(how);
+        }
+        let otherwise = if task.comm.starts_with("kworker") {
+            TimeWaitEnd::Other
+        } else if expired.is_none() {
+            TimeWaitEnd::Expired
+        } else {
+            TimeWaitEnd::Reused
+        };
+        let overflow = (self.pending.len() >= PENDING).then(|| self.pending.pop_front());
+        self.pending.push_back(Pending {
+            minisock,
+            deadline: at.after(AFTER_EXIT),
+            otherwise,
+        });
+        overflow.flatten().map(|end| end.otherwise)
+    }
+
+    /// An end that nothing explained until `now`.
+    pub(super) fn due(&mut self, now: Timestamp) -> Option<TimeWaitEnd> {
+        self.next_deadline().filter(|deadline| *deadline <= now)?;
+        self.pending.pop_front().map(|end| end.otherwise)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.pending.front().map(|end| end.deadline)
+    }
+
+    fn remember(&mut self, minisock: SockId, how: TimeWaitEnd) {
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((minisock, how));
+    }
+}

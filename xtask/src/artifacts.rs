@@ -1,0 +1,95 @@
+//! Builds what the commands run.
+//! Takes what is wanted, gives the path that cargo's JSON messages name: no
+//! guessing of target folders.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::{command, place};
+
+/// The agent, release profile.
+pub(crate) fn agent() -> Result<PathBuf> {
+    let mut build = command::cargo();
+    build.args([
+        "build",
+        "--release",
+        "--package",
+        "observer",
+        "--bin",
+        "tcp-observer",
+    ]);
+    executable(build, "tcp-observer")
+}
+
+/// The kernel tests, release profile: the VMs are emulated, and slow enough.
+pub(crate) fn kernel_tests() -> Result<PathBuf> {
+    let mut build = command::cargo();
+    build.args([
+        "test",
+        "--release",
+        "--package",
+        "xtask",
+        "--test",
+        "kernel",
+        "--no-run",
+    ]);
+    executable(build, "kernel")
+}
+
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+fn executable(mut build: Command, name: &str) -> Result<PathBuf> {
+    build
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(place::repository())
+        .stderr(Stdio::inherit());
+    let line = command::line(&build);
+    let output = build
+        .output()
+        .with_context(|| format!("could not start `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({})", output.status);
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    named(&messages, name).with_context(|| format!("`{line}` built no {name}"))
+}
+
+fn named(messages: &str, name: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .filter(|message| message.target.as_ref().is_some_and(|it| it.name == name))
+        .find_map(|message| message.executable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_the_one_of_the_named_target() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"libc"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"build"},"executable":"/a"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/b"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(named(messages, "kernel"), Some(PathBuf::from("/b")));
+        assert_eq!(named(messages, "none"), None);
+    }
+}

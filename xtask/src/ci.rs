@@ -1,0 +1,133 @@
+//! Exactly what continuous integration runs, in its order.
+//! Takes the checkout as it is, gives the time of each part; stops at the first
+//! part that fails.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::setup::{self, Part, probes};
+use crate::stopwatch::Stopwatch;
+use crate::{command, place, test, tidy};
+
+/// `cargo xtask ci`.
+pub(crate) fn main() -> Result<()> {
+    let whole = Stopwatch::start();
+    let mut times = Vec::new();
+    let outcome = parts(&mut times);
+    println!("\ntimes");
+    for (name, time) in &times {
+        println!("  {name:<20} {time}");
+    }
+    println!("  {:<20} {whole}", "all");
+    outcome
+}
+
+type Step = (&'static str, fn() -> Result<()>);
+
+fn parts(times: &mut Vec<(&'static str, String)>) -> Result<()> {
+    let steps: &[Step] = &[
+        ("setup", || {
+            setup::ensure(&[Part::Probes, Part::Vm, Part::Lint])
+        }),
+        ("tidy", tidy::main),
+        ("format", format),
+        ("clippy", clippy),
+        ("clippy for bpf", clippy_for_bpf),
+        ("documentation", documentation),
+        ("licences and bans", licences),
+        ("tests", || test::main(&test::Args::default())),
+    ];
+    for (name, step) in steps {
+        println!("\n== {name}");
+        let watch = Stopwatch::start();
+        let outcome = step();
+        times.push((name, watch.to_string()));
+        if let Err(error) = outcome {
+            bail!("{name}: {error:#}");
+        }
+    }
+    Ok(())
+}
+
+fn format() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"], &[])
+}
+
+fn clippy() -> Result<()> {
+    cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )
+}
+
+/// The probes under the clippy of the toolchain that builds them: only it reads
+/// that toolchain's library. A stable one needs leave to build a library.
+fn clippy_for_bpf() -> Result<()> {
+    let toolchain = probes::toolchain().context("found no toolchain for the probes")?;
+    let folder = place::target().join("clippy-bpf");
+    let arch = std::env::consts::ARCH;
+    command::run(
+        Command::new("rustup")
+            .args([
+                "run",
+                &toolchain,
+                "cargo",
+                "clippy",
+                "--package",
+                "observer-ebpf",
+            ])
+            .args(["--target", "bpfel-unknown-none", "-Z", "build-std=core"])
+            .args(["--", "-D", "warnings"])
+            .current_dir(place::repository())
+            .env("CARGO_TARGET_DIR", folder)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTFLAGS", format!("--cfg=bpf_target_arch=\"{arch}\""))
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .env_remove("CARGO")
+            .env_remove("RUSTC"),
+    )
+}
+
+fn documentation() -> Result<()> {
+    let flags = [("RUSTDOCFLAGS", "-D warnings")];
+    cargo(
+        &[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ],
+        &flags,
+    )
+}
+
+fn licences() -> Result<()> {
+    cargo(
+        &[
+            "deny",
+            "--workspace",
+            "check",
+            "licenses",
+            "bans",
+            "sources",
+        ],
+        &[],
+    )
+}
+
+fn cargo(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    command::run(
+        command::cargo()
+            .args(words)
+            .envs(environment.iter().copied())
+            .current_dir(place::repository()),
+    )
+}

@@ -1,0 +1,98 @@
+//! Connects that come to nothing.
+
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+
+use anyhow::{Context as _, Result, bail};
+use socket2::{Domain, Socket, Type};
+
+use super::Scenario;
+use super::closes::client_first;
+use super::net::{Net, State, VOID};
+use super::pair::{Pair, close};
+use super::peer::start_connect;
+use super::truth::{Closer, End};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "refused",
+        about: "nobody listens",
+        run: refused,
+        counters: &[("ActiveOpens", 1), ("AttemptFails", 1), ("OutRsts", 1)],
+    },
+    Scenario {
+        name: "no_free_port",
+        about: "no local port is left for the connect",
+        run: no_free_port,
+        counters: &[("ActiveOpens", 1), ("PassiveOpens", 1)],
+    },
+    Scenario {
+        name: "connect_given_up",
+        about: "close() before the peer answers",
+        run: connect_given_up,
+        counters: &[("ActiveOpens", 1), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "connect_shut_down",
+        about: "shutdown() before the peer answers",
+        run: connect_shut_down,
+        counters: &[("ActiveOpens", 1), ("OutRsts", 0)],
+    },
+];
+
+fn refused(_net: &Net) -> Result<Vec<End>> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let to = listener.local_addr()?;
+    close(listener);
+    let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    client.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    let local = client
+        .local_addr()?
+        .as_socket()
+        .context("no local address")?;
+    match client.connect(&to.into()) {
+        Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {}
+        other => bail!("expected ECONNREFUSED, got {other:?}"),
+    }
+    Ok(vec![End::client(local, to, "connect_refused")])
+}
+
+fn no_free_port(net: &Net) -> Result<Vec<End>> {
+    net.set("ip_local_port_range", "40000 40000")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 50_000))?;
+    let to = listener.local_addr()?;
+    let pair = Pair::through(&listener, to)?;
+    match TcpStream::connect(to) {
+        Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => {}
+        other => bail!("expected EADDRNOTAVAIL, got {other:?}"),
+    }
+    let failed = End {
+        local: None,
+        peer: None,
+        ..End::client(to, to, "connect_failed")
+    };
+    let mut ends = client_first(net, pair)?;
+    ends.push(failed);
+    Ok(ends)
+}
+
+fn connect_given_up(net: &Net) -> Result<Vec<End>> {
+    let (client, end) = unanswered(net)?;
+    let end = end.closed_here(Closer::Close);
+    close(client);
+    Ok(vec![end])
+}
+
+fn connect_shut_down(net: &Net) -> Result<Vec<End>> {
+    let (client, end) = unanswered(net)?;
+    let end = end.closed_here(Closer::Shutdown);
+    client.shutdown(Shutdown::Write)?;
+    Ok(vec![end])
+}
+
+fn unanswered(net: &Net) -> Result<(TcpStream, End)> {
+    let to = SocketAddr::from((VOID, 7000));
+    let client = start_connect(to)?;
+    let local = client.local_addr()?;
+    net.wait_state(local, to, State::SynSent)?;
+    Ok((client, End::client(local, to, "never_established")))
+}

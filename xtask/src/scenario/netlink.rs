@@ -1,0 +1,84 @@
+//! The two things a fresh namespace needs of rtnetlink: `lo` up, and a route to an address
+//! that answers nothing.
+//!
+//! Takes addresses; gives nothing but success. Never touches a namespace other than the
+//! calling thread's.
+
+use std::io::{Read as _, Write as _};
+use std::net::Ipv4Addr;
+
+use anyhow::{Context as _, Result, bail};
+use socket2::{Domain, Protocol, Socket, Type};
+
+const AF_NETLINK: i32 = 16;
+const LOOPBACK_INDEX: u32 = 1;
+const RTM_NEWLINK: u16 = 16;
+const RTM_NEWROUTE: u16 = 24;
+const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
+const NLM_F_CREATE: u16 = 0x400;
+const IFF_UP: u32 = 1;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RT_SCOPE_LINK: u8 = 253;
+
+/// Brings `lo` up, which also gives it 127.0.0.1/8 and `::1`.
+pub(super) fn loopback_up() -> Result<()> {
+    let mut body = vec![0, 0, 0, 0];
+    body.extend(LOOPBACK_INDEX.to_ne_bytes());
+    body.extend(IFF_UP.to_ne_bytes());
+    body.extend(IFF_UP.to_ne_bytes());
+    request(RTM_NEWLINK, 0, &body).context("cannot bring lo up")
+}
+
+/// Routes `to` out of `lo`. The address is not local, so what the kernel sends there comes
+/// back in and is dropped: only a packet socket sees it.
+pub(super) fn route_into_the_void(to: Ipv4Addr) -> Result<()> {
+    let (main_table, boot, unicast) = (254, 3, 1);
+    let mut body = vec![
+        2,
+        32,
+        0,
+        0,
+        main_table,
+        boot,
+        RT_SCOPE_LINK,
+        unicast,
+        0,
+        0,
+        0,
+        0,
+    ];
+    for (kind, value) in [
+        (RTA_DST, to.octets()),
+        (RTA_OIF, LOOPBACK_INDEX.to_ne_bytes()),
+    ] {
+        body.extend(8_u16.to_ne_bytes());
+        body.extend(kind.to_ne_bytes());
+        body.extend(value);
+    }
+    request(RTM_NEWROUTE, NLM_F_CREATE, &body).with_context(|| format!("cannot route {to} to lo"))
+}
+
+fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
+    let mut message = Vec::with_capacity(16 + body.len());
+    message.extend(u32::try_from(16 + body.len())?.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
+    message.extend((NLM_F_REQUEST_ACK | flags).to_ne_bytes());
+    message.extend(1_u32.to_ne_bytes());
+    message.extend(0_u32.to_ne_bytes());
+    message.extend(body);
+
+    let mut socket = Socket::new(Domain::from(AF_NETLINK), Type::RAW, Some(Protocol::from(0)))?;
+    socket.write_all(&message)?;
+    let mut answer = [0; 512];
+    let length = socket.read(&mut answer)?;
+    let errno = answer
+        .get(16..length)
+        .and_then(|rest| rest.first_chunk())
+        .map(|bytes| i32::from_ne_bytes(*bytes));
+    match errno {
+        Some(0) => Ok(()),
+        Some(negative) => Err(std::io::Error::from_raw_os_error(-negative).into()),
+        None => bail!("rtnetlink answered with {length} bytes"),
+    }
+}

@@ -1,0 +1,147 @@
+//! Two real sockets, connected over loopback.
+//!
+//! Takes an address; gives both ends and what they are called. Never leaves a listener open.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use socket2::{SockFilter, SockRef};
+
+use super::clock::CEILING;
+use super::truth::{End, canonical};
+
+/// A connection between two sockets of this thread.
+#[derive(Debug)]
+pub struct Pair {
+    /// The end that connected.
+    pub client: TcpStream,
+    /// The end that accepted.
+    pub server: TcpStream,
+    /// The client's address.
+    pub client_at: SocketAddr,
+    /// The server's address.
+    pub server_at: SocketAddr,
+}
+
+impl Pair {
+    /// Connects over 127.0.0.1.
+    pub fn new() -> Result<Self> {
+        Self::over(Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Listens on one address and connects to another.
+    pub fn over(listen: IpAddr, connect: IpAddr) -> Result<Self> {
+        let listener =
+            TcpListener::bind((listen, 0)).with_context(|| format!("cannot listen on {listen}"))?;
+        Self::through(
+            &listener,
+            SocketAddr::new(connect, listener.local_addr()?.port()),
+        )
+    }
+
+    /// Connects to a listener that is already there.
+    pub fn through(listener: &TcpListener, to: SocketAddr) -> Result<Self> {
+        let client = TcpStream::connect(to).with_context(|| format!("cannot connect to {to}"))?;
+        let (server, _) = listener.accept()?;
+        for socket in [&client, &server] {
+            socket.set_read_timeout(Some(CEILING))?;
+            socket.set_write_timeout(Some(CEILING))?;
+        }
+        let client_at = canonical(client.local_addr()?);
+        let server_at = canonical(server.local_addr()?);
+        Ok(Self {
+            client,
+            server,
+            client_at,
+            server_at,
+        })
+    }
+
+    /// The truth about the client's end.
+    pub fn client_end(&self, ending: &'static str) -> End {
+        End::client(self.client_at, self.server_at, ending)
+    }
+
+    /// The truth about the server's end.
+    pub fn server_end(&self, ending: &'static str) -> End {
+        End::server(self.server_at, self.client_at, ending)
+    }
+}
+
+/// Sends all of `data`.
+pub fn send(socket: &TcpStream, data: &[u8]) -> Result<()> {
+    let mut socket = socket;
+    socket.write_all(data).context("cannot send")
+}
+
+/// Reads exactly this data.
+pub fn read(socket: &TcpStream, data: &[u8]) -> Result<()> {
+    let mut got = vec![0; data.len()];
+    let mut socket = socket;
+    socket.read_exact(&mut got).context("cannot read")?;
+    if got != data {
+        bail!("read other data than was sent");
+    }
+    Ok(())
+}
+
+/// Reads the end of the stream.
+pub fn read_end(socket: &TcpStream) -> Result<()> {
+    let mut socket = socket;
+    match socket.read(&mut [0]).context("cannot read the end")? {
+        0 => Ok(()),
+        _ => bail!("expected the end of the stream, got data"),
+    }
+}
+
+/// Waits until `length` bytes can be read, and leaves them unread.
+pub fn wait_unread(socket: &TcpStream, length: usize) -> Result<()> {
+    let mut buffer = vec![0; length];
+    super::clock::wait_for("unread data", CEILING, || {
+        let unread = socket.peek(&mut buffer).context("cannot peek")?;
+        Ok((unread == length).then_some(()))
+    })
+}
+
+/// Waits until the socket has failed with this errno.
+pub fn wait_error(socket: &TcpStream, errno: i32) -> Result<()> {
+    let error = super::clock::wait_for("a socket error", CEILING, || Ok(socket.take_error()?))?;
+    if error.raw_os_error() != Some(errno) {
+        bail!("expected errno {errno}, got {error}");
+    }
+    Ok(())
+}
+
+/// Held for writing while a child process is between fork and exec: it has a reference to
+/// every socket of this process then, so that a `close()` here would not be the last one.
+pub(super) static FORKING: RwLock<()> = RwLock::new(());
+
+/// Closes the last reference to a socket.
+pub fn close<T>(socket: T) {
+    let _no_fork = FORKING.read().unwrap_or_else(PoisonError::into_inner);
+    drop(socket);
+}
+
+/// `close()` sends a reset.
+pub fn linger_zero(socket: &TcpStream) -> Result<()> {
+    Ok(SockRef::from(socket).set_linger(Some(Duration::ZERO))?)
+}
+
+/// `shutdown()` of the send side.
+pub fn finish(socket: &TcpStream) -> Result<()> {
+    Ok(socket.shutdown(Shutdown::Write)?)
+}
+
+/// Every segment for this socket is lost from here on.
+pub fn deafen(socket: &TcpStream) -> Result<()> {
+    let return_zero_bytes = SockFilter::new(0x06, 0, 0, 0);
+    Ok(SockRef::from(socket).attach_filter(&[return_zero_bytes])?)
+}
+
+/// It hears again.
+pub fn hear(socket: &TcpStream) -> Result<()> {
+    Ok(SockRef::from(socket).detach_filter()?)
+}

@@ -1,0 +1,207 @@
+//! A peer that does exactly what the script says, and nothing by itself.
+//!
+//! Takes a port of the address that nobody has; gives segments to a real socket of this
+//! namespace and sees each segment that the kernel answers. The kernel itself stays quiet
+//! there: the address is routed out of `lo` but is not local.
+
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+
+use anyhow::{Context as _, Result, bail};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::clock::CEILING;
+use super::net::{Net, State, VOID};
+use super::segment::{ACK, FIN, RST, SYN, Segment};
+
+const LONGEST_PACKET: usize = 65_536;
+const ETH_P_IP: u16 = 0x0800;
+const IPPROTO_RAW: i32 = 255;
+
+/// Sees all packets of the namespace and can send any.
+#[derive(Debug)]
+pub struct Tap {
+    seen: Socket,
+    raw: Socket,
+}
+
+impl Tap {
+    /// Listens and speaks on `lo`.
+    pub fn open() -> Result<Self> {
+        let ip_packets = Protocol::from(i32::from(ETH_P_IP.to_be()));
+        let seen = Socket::new(Domain::PACKET, Type::DGRAM, Some(ip_packets))
+            .context("cannot open a packet socket")?;
+        seen.set_read_timeout(Some(CEILING))?;
+        let raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))
+            .context("cannot open a raw socket")?;
+        Ok(Self { seen, raw })
+    }
+
+    /// The next segment that somebody sent to `ip`.
+    pub fn next_to(&mut self, ip: Ipv4Addr) -> Result<Segment> {
+        let mut packet = vec![0; LONGEST_PACKET];
+        loop {
+            let length = self
+                .seen
+                .read(&mut packet)
+                .with_context(|| format!("nothing came for {ip}"))?;
+            let segment = packet.get(..length).and_then(Segment::parse);
+            if let Some(segment) = segment.filter(|segment| *segment.to.ip() == ip) {
+                return Ok(segment);
+            }
+        }
+    }
+
+    /// Sends a segment as it is.
+    pub fn send(&self, segment: &Segment) -> Result<()> {
+        let to = SocketAddr::V4(segment.to).into();
+        self.raw
+            .send_to(&segment.bytes(), &to)
+            .with_context(|| format!("cannot send {segment:?}"))?;
+        Ok(())
+    }
+}
+
+/// The scripted end of one connection.
+#[derive(Debug)]
+pub struct Peer {
+    tap: Tap,
+    /// The scripted end.
+    pub address: SocketAddrV4,
+    /// The real end.
+    pub real: SocketAddrV4,
+    seq: u32,
+    ack: u32,
+    /// The window that it offers.
+    pub window: u16,
+}
+
+impl Peer {
+    /// A peer that has not spoken yet.
+    pub fn new() -> Result<Self> {
+        let address = SocketAddrV4::new(VOID, 7000);
+        let real = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        Ok(Self {
+            tap: Tap::open()?,
+            address,
+            real,
+            seq: 1_000_000,
+            ack: 0,
+            window: 60_000,
+        })
+    }
+
+    /// A real client connects to it, and it answers: the client's socket, ESTABLISHED.
+    pub fn accept(&mut self, net: &Net) -> Result<TcpStream> {
+        let client = start_connect(self.address.into())?;
+        let syn = self.tap.next_to(*self.address.ip())?;
+        if syn.flags != SYN {
+            bail!("expected a SYN, got {syn:?}");
+        }
+        self.real = syn.from;
+        self.ack = syn.seq.wrapping_add(1);
+        self.send(SYN | ACK, b"")?;
+        self.expect(ACK)?;
+        net.wait_state(self.real.into(), self.address.into(), State::Established)?;
+        client.set_nonblocking(false)?;
+        Ok(client)
+    }
+
+    /// It connects to a real listener: the accepted socket.
+    pub fn connect(&mut self, net: &Net) -> Result<TcpStream> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        self.half_open(&listener)?;
+        self.send(ACK, b"")?;
+        let (server, _) = listener.accept()?;
+        net.wait_state(self.real.into(), self.address.into(), State::Established)?;
+        Ok(server)
+    }
+
+    /// It sends a SYN to a listener and gets its SYN-ACK, but says no more.
+    pub fn half_open(&mut self, listener: &TcpListener) -> Result<()> {
+        if let SocketAddr::V4(real) = listener.local_addr()? {
+            self.real = real;
+        }
+        self.send(SYN, b"")?;
+        self.expect(SYN | ACK)?;
+        Ok(())
+    }
+
+    /// Sends one segment in order, acknowledging what it has taken.
+    pub fn send(&mut self, flags: u8, data: &[u8]) -> Result<()> {
+        let segment = Segment {
+            from: self.address,
+            to: self.real,
+            seq: self.seq,
+            ack: if flags & ACK == 0 { 0 } else { self.ack },
+            flags,
+            window: self.window,
+            options: Vec::new(),
+            data: data.to_vec(),
+        };
+        self.seq = self.seq.wrapping_add(segment.length());
+        self.tap.send(&segment)
+    }
+
+    /// Sends a RST that fits.
+    pub fn reset(&mut self) -> Result<()> {
+        self.send(RST | ACK, b"")
+    }
+
+    /// Takes segments until one in order has these control bits; older ones are retransmissions.
+    pub fn expect(&mut self, flags: u8) -> Result<Segment> {
+        loop {
+            let segment = self.see(flags)?;
+            let first = segment.flags & SYN != 0;
+            if first || segment.seq == self.ack || segment.flags & RST != 0 {
+                self.take(&segment);
+                return Ok(segment);
+            }
+        }
+    }
+
+    /// Takes segments until one has one of these sets of control bits.
+    pub fn expect_any(&mut self, choices: &[u8]) -> Result<Segment> {
+        loop {
+            let segment = self.tap.next_to(*self.address.ip())?;
+            if choices.contains(&segment.flags) {
+                return Ok(segment);
+            }
+        }
+    }
+
+    /// Sees the FIN but does not take it: what the peer sends next does not acknowledge it.
+    pub fn see_fin(&mut self) -> Result<Segment> {
+        self.see(FIN | ACK)
+    }
+
+    /// Acknowledges a segment from here on.
+    pub fn take(&mut self, segment: &Segment) {
+        self.ack = segment.seq.wrapping_add(segment.length());
+    }
+
+    fn see(&mut self, flags: u8) -> Result<Segment> {
+        loop {
+            let segment = self.tap.next_to(*self.address.ip())?;
+            if segment.flags == flags {
+                return Ok(segment);
+            }
+            if segment.flags & RST != 0 {
+                bail!("waited for control bits {flags:#x}, got a RST: {segment:?}");
+            }
+        }
+    }
+}
+
+/// Starts to connect without waiting for the handshake.
+pub fn start_connect(to: SocketAddr) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any_port.into())?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&to.into()) {
+        Ok(()) => bail!("connected to {to} at once"),
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket.into()),
+        Err(error) => Err(error).with_context(|| format!("cannot connect to {to}")),
+    }
+}

@@ -1,0 +1,174 @@
+//! A RST of the peer, in every state that can take one.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::Result;
+
+use super::Scenario;
+use super::net::{Net, State};
+use super::pair::{close, finish, wait_error};
+use super::peer::Peer;
+use super::scripted::{client_of, reset_in_fin_wait2, server_of};
+use super::segment::{ACK, FIN};
+use super::truth::{Closer, End};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "reset_in_established",
+        about: "RST in ESTABLISHED",
+        run: reset_in_established,
+        counters: &[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_in_close_wait",
+        about: "RST in CLOSE_WAIT",
+        run: reset_in_close_wait,
+        counters: &[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_in_fin_wait1",
+        about: "RST in FIN_WAIT1",
+        run: reset_in_fin_wait1,
+        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_in_fin_wait2",
+        about: "RST in FIN_WAIT2 of a full socket",
+        run: reset_in_fin_wait2,
+        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_in_fin_wait2_minisock",
+        about: "RST for a FIN_WAIT2 minisock",
+        run: reset_in_fin_wait2_minisock,
+        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_in_closing",
+        about: "RST in CLOSING",
+        run: reset_in_closing,
+        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_in_last_ack",
+        about: "RST in LAST_ACK",
+        run: reset_in_last_ack,
+        counters: &[("PassiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_in_time_wait",
+        about: "RST in TIME_WAIT changes nothing (RFC 1337)",
+        run: reset_in_time_wait,
+        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
+    },
+    Scenario {
+        name: "reset_of_a_request",
+        about: "RST before the handshake completes is no connection",
+        run: reset_of_a_request,
+        counters: &[
+            ("PassiveOpens", 0),
+            ("AttemptFails", 1),
+            ("EmbryonicRsts", 1),
+        ],
+    },
+];
+
+fn reset_in_established(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let server = peer.connect(net)?;
+    peer.reset()?;
+    wait_error(&server, libc::ECONNRESET)?;
+    Ok(vec![server_of(&peer, "peer_reset")])
+}
+
+fn reset_in_close_wait(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let server = peer.connect(net)?;
+    peer.send(FIN | ACK, b"")?;
+    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    peer.reset()?;
+    wait_error(&server, libc::EPIPE)?;
+    Ok(vec![
+        server_of(&peer, "peer_reset_after_fin").half_closed(None),
+    ])
+}
+
+fn reset_in_fin_wait1(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let client = peer.accept(net)?;
+    let end = client_of(&peer, "peer_reset_while_closing")
+        .closed_here(Closer::Shutdown)
+        .initiator("local")
+        .half_closed(None);
+    finish(&client)?;
+    peer.see_fin()?;
+    peer.reset()?;
+    wait_error(&client, libc::ECONNRESET)?;
+    Ok(vec![end])
+}
+
+fn reset_in_fin_wait2_minisock(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let client = peer.accept(net)?;
+    let end = client_of(&peer, "peer_reset_while_closing")
+        .closed_here(Closer::Close)
+        .initiator("local");
+    close(client);
+    peer.expect(FIN | ACK)?;
+    peer.send(ACK, b"")?;
+    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    peer.reset()?;
+    net.wait_gone(peer.real.into(), peer.address.into())?;
+    Ok(vec![end])
+}
+
+fn reset_in_closing(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let client = peer.accept(net)?;
+    let end = client_of(&peer, "peer_reset_while_closing")
+        .closed_here(Closer::Close)
+        .initiator("both");
+    close(client);
+    peer.see_fin()?;
+    peer.send(FIN | ACK, b"")?;
+    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    peer.reset()?;
+    net.wait_gone(peer.real.into(), peer.address.into())?;
+    Ok(vec![end])
+}
+
+fn reset_in_last_ack(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let server = peer.connect(net)?;
+    let end = server_of(&peer, "peer_reset_while_closing")
+        .closed_here(Closer::Close)
+        .initiator("peer");
+    peer.send(FIN | ACK, b"")?;
+    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    close(server);
+    peer.see_fin()?;
+    peer.reset()?;
+    net.wait_gone(peer.real.into(), peer.address.into())?;
+    Ok(vec![end])
+}
+
+fn reset_in_time_wait(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let client = peer.accept(net)?;
+    let end = client_of(&peer, "active_close").closed_here(Closer::Close);
+    close(client);
+    peer.expect(FIN | ACK)?;
+    peer.send(FIN | ACK, b"")?;
+    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    peer.reset()?;
+    net.wait_gone(peer.real.into(), peer.address.into())?;
+    Ok(vec![end])
+}
+
+fn reset_of_a_request(_net: &Net) -> Result<Vec<End>> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut peer = Peer::new()?;
+    peer.half_open(&listener)?;
+    peer.reset()?;
+    Ok(Vec::new())
+}

@@ -1,0 +1,188 @@
+//! Makes a machine able to build and test.
+//! Takes the parts a command needs, finds or installs what they consist of,
+//! through apt, rustup and cargo only. Where it may not install, it gives the
+//! exact commands to run and fails; it never does half of it.
+
+pub(crate) mod kernels;
+mod mirror;
+mod needs;
+pub(crate) mod probes;
+
+use anyhow::{Result, bail};
+use nix::unistd::Uid;
+use std::process::Command;
+
+use crate::command;
+use crate::stopwatch::Stopwatch;
+
+/// What a command needs from the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// A compiler with its library source, and bpf-linker.
+    Probes,
+    /// QEMU, busybox and the kernels.
+    Vm,
+    /// rustfmt, clippy for both targets, cargo-deny.
+    Lint,
+    /// Prometheus, nginx, wrk and curl.
+    Accept,
+}
+
+const ALL: &[Part] = &[Part::Probes, Part::Vm, Part::Lint, Part::Accept];
+
+/// One thing a part consists of.
+pub(crate) struct Need {
+    /// What it is, in a few words.
+    pub(crate) what: String,
+    pub(crate) state: State,
+}
+
+pub(crate) enum State {
+    /// It is there; where or which.
+    Found(String),
+    /// It is not there; how to get it, in order.
+    Missing(Vec<Step>),
+}
+
+pub(crate) enum Step {
+    /// Debian packages.
+    Apt(&'static [&'static str]),
+    /// A command that needs no root.
+    Run(Command),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these parts [default: all]
+    parts: Vec<Part>,
+}
+
+/// `cargo xtask setup`.
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let watch = Stopwatch::start();
+    let parts = if args.parts.is_empty() {
+        ALL
+    } else {
+        args.parts.as_slice()
+    };
+    ensure(parts)?;
+    for need in needs::of(parts) {
+        if let State::Found(where_) = need.state {
+            println!("{:<24} {where_}", need.what);
+        }
+    }
+    if parts.contains(&Part::Vm) {
+        kernels::list()?;
+    }
+    println!("ready in {watch}");
+    Ok(())
+}
+
+/// Sees to it that the parts are there. Silent when they are. A kernel that
+/// cannot be had is named, and left to the caller: the others can be tested on.
+pub(crate) fn ensure(parts: &[Part]) -> Result<()> {
+    let mut work = Work::default();
+    for need in needs::of(parts) {
+        if let State::Missing(steps) = need.state {
+            work.add(need.what, steps);
+        }
+    }
+    if !work.missing.is_empty() {
+        println!("setup: missing {}", work.missing.join(", "));
+        work.refuse_if_not_permitted()?;
+        work.perform()?;
+        refuse_if_incomplete(parts)?;
+    }
+    if parts.contains(&Part::Vm) {
+        kernels::fetch_missing()?;
+    }
+    Ok(())
+}
+
+fn refuse_if_incomplete(parts: &[Part]) -> Result<()> {
+    let left: Vec<String> = needs::of(parts)
+        .into_iter()
+        .filter(|need| matches!(need.state, State::Missing(_)))
+        .map(|need| need.what)
+        .collect();
+    if !left.is_empty() {
+        bail!("installed all of it, yet did not find {}", left.join(", "));
+    }
+    Ok(())
+}
+
+/// The steps of all missing things, joined by kind.
+#[derive(Default)]
+struct Work {
+    missing: Vec<String>,
+    packages: Vec<&'static str>,
+    commands: Vec<Command>,
+}
+
+impl Work {
+    fn add(&mut self, what: String, steps: Vec<Step>) {
+        self.missing.push(what);
+        for step in steps {
+            match step {
+                Step::Apt(names) => {
+                    for name in names {
+                        if !self.packages.contains(name) {
+                            self.packages.push(name);
+                        }
+                    }
+                }
+                Step::Run(command) => {
+                    let line = command::line(&command);
+                    if !self.commands.iter().any(|it| command::line(it) == line) {
+                        self.commands.push(command);
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse_if_not_permitted(&self) -> Result<()> {
+        let has_apt = command::find("apt-get").is_some();
+        let may_install = self.packages.is_empty() || (has_apt && Uid::effective().is_root());
+        if may_install {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        if !self.packages.is_empty() {
+            lines.push(format!(
+                "sudo apt-get install --no-install-recommends {}",
+                self.packages.join(" ")
+            ));
+        }
+        lines.extend(self.commands.iter().map(command::line));
+        lines.push("cargo xtask setup".to_owned());
+        let why = if has_apt {
+            "this user may not install packages"
+        } else {
+            "this machine has no apt; on another distribution take the packages of the same purpose"
+        };
+        bail!("{why}. Run:\n  {}", lines.join("\n  "));
+    }
+
+    fn perform(mut self) -> Result<()> {
+        if !self.packages.is_empty() {
+            println!("setup: apt-get install {}", self.packages.join(" "));
+            // A third party's source that does not answer must not stop the
+            // installation of a Debian package: the next step tells.
+            if let Err(error) = command::output(Command::new("apt-get").args(["update", "-q"])) {
+                println!("setup: {error:#}");
+            }
+            command::run(
+                Command::new("apt-get")
+                    .env("DEBIAN_FRONTEND", "noninteractive")
+                    .args(["install", "-y", "-q", "--no-install-recommends"])
+                    .args(&self.packages),
+            )?;
+        }
+        for step in &mut self.commands {
+            println!("setup: {}", command::line(step));
+            command::run(step)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The compiler and the linker that build the kernel probes.
+//! Takes the installed toolchains, gives the one that `observer/build.rs` will
+//! use, by the same order: `OBSERVER_BPF_TOOLCHAIN`, nightly if it has its
+//! library source, the distribution's compiler linked as `distro`.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::unistd::Uid;
+
+use super::{Need, State, Step};
+use crate::command;
+
+/// Name under which rustup knows the distribution's compiler.
+const DISTRIBUTION: &str = "distro";
+/// `rust-version` of the workspace.
+const OLDEST: (u32, u32) = (1, 95);
+const COMPILER_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
+
+/// The toolchain that builds the probes, if there is one.
+pub(crate) fn toolchain() -> Option<String> {
+    env::var("OBSERVER_BPF_TOOLCHAIN")
+        .into_iter()
+        .chain(["nightly".to_owned(), DISTRIBUTION.to_owned()])
+        .find(|name| usable(name).is_some())
+}
+
+pub(crate) fn compiler() -> Need {
+    let found = toolchain().and_then(|name| Some(format!("{} (toolchain {name})", usable(&name)?)));
+    let state = found.map_or_else(|| State::Missing(ways_to_a_compiler()), State::Found);
+    Need {
+        what: "compiler for the probes".to_owned(),
+        state,
+    }
+}
+
+pub(crate) fn linker() -> Need {
+    let state = if let Ok(version) = command::output(Command::new("bpf-linker").arg("--version")) {
+        State::Found(version.trim().to_owned())
+    } else {
+        let mut install = command::cargo();
+        install
+            .env("LLVM_PREFIX", "/usr/lib/llvm-22")
+            .args(["install", "bpf-linker", "--version", "0.13.0", "--locked"])
+            .args(["--no-default-features", "--features", "llvm-22"]);
+        State::Missing(vec![Step::Apt(&["llvm-22-dev"]), Step::Run(install)])
+    };
+    Need {
+        what: "bpf-linker".to_owned(),
+        state,
+    }
+}
+
+/// The clippy of the toolchain that builds the probes: another version would
+/// not read its library.
+pub(crate) fn clippy() -> Need {
+    let what = "clippy for the probes".to_owned();
+    let Some(name) = toolchain() else {
+        return Need {
+            what,
+            state: State::Missing(ways_to_a_compiler()),
+        };
+    };
+    let asked =
+        command::output(Command::new("rustup").args(["run", &name, "cargo-clippy", "--version"]));
+    let state = match asked {
+        Ok(version) => State::Found(format!("{} (toolchain {name})", version.trim())),
+        Err(_) if name == DISTRIBUTION => State::Missing(vec![Step::Apt(&["rust-web-clippy"])]),
+        Err(_) => {
+            let mut add = Command::new("rustup");
+            add.args(["component", "add", "clippy", "--toolchain", &name]);
+            State::Missing(vec![Step::Run(add)])
+        }
+    };
+    Need { what, state }
+}
+
+/// The version of a toolchain that has its library source and is new enough.
+fn usable(name: &str) -> Option<String> {
+    let rustc = |question: &[&str]| {
+        command::output(
+            Command::new("rustup")
+                .args(["run", name, "rustc"])
+                .args(question),
+        )
+    };
+    let sysroot = PathBuf::from(rustc(&["--print", "sysroot"]).ok()?.trim());
+    let source = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
+    let version = rustc(&["--version"]).ok()?;
+    (source.exists() && release(&version)? >= OLDEST).then(|| version.trim().to_owned())
+}
+
+/// `(1, 96)` of `rustc 1.96.0 (…)`.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split_whitespace().nth(1)?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// A Debian machine gets Debian's compiler, whose LLVM is that of Debian's
+/// `llvm-22-dev`; any other gets rustup's nightly.
+fn ways_to_a_compiler() -> Vec<Step> {
+    if Uid::effective().is_root() && command::find("apt-get").is_some() && debian_has_it() {
+        let mut link = Command::new("rustup");
+        link.args(["toolchain", "link", DISTRIBUTION, "/usr"]);
+        return vec![Step::Apt(COMPILER_PACKAGES), Step::Run(link)];
+    }
+    let mut install = Command::new("rustup");
+    install
+        .args(["toolchain", "install", "nightly", "--profile", "minimal"])
+        .args(["--component", "rust-src", "--component", "clippy"]);
+    vec![Step::Run(install)]
+}
+
+fn debian_has_it() -> bool {
+    let candidate = || {
+        let mut ask = Command::new("apt-cache");
+        command::output(ask.args(["show", "--no-all-versions", "rustc-web"])).ok()
+    };
+    let known = candidate().or_else(|| {
+        command::output(Command::new("apt-get").args(["update", "-q"])).ok()?;
+        candidate()
+    });
+    known.is_some_and(|text| {
+        text.lines()
+            .filter_map(|line| line.strip_prefix("Version: "))
+            .any(|version| release(&format!("rustc {version}")).is_some_and(|it| it >= OLDEST))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_is_read_from_what_rustc_and_apt_say() {
+        assert_eq!(
+            release("rustc 1.96.0 (ac68faa20 2026-05-25)"),
+            Some((1, 96))
+        );
+        assert_eq!(release("rustc 1.85.0+dfsg3-1~deb12u3"), Some((1, 85)));
+        assert_eq!(release("rustc"), None);
+    }
+}

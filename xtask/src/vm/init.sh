@@ -1,0 +1,49 @@
+#!/bin/busybox sh
+# The first process of a test VM. It readies an ordinary small Linux, runs the
+# kernel tests and reports to the second serial port, one JSON line per case.
+/bin/busybox mkdir -p /proc /sys /dev /tmp /run /bin
+/bin/busybox --install -s /bin
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/
+
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+mount -t tmpfs tmp /tmp
+mount -t tmpfs run /run
+mount -t bpf bpf /sys/fs/bpf
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t tracefs tracefs /sys/kernel/tracing
+
+# A report must arrive as it was written.
+stty -F /dev/ttyS1 raw -echo
+
+while read -r module; do
+    insmod "/modules/$module" || echo "init: the module $module did not load"
+done < /modules/order
+
+ip link set lo up
+hostname guest
+
+. /test/environment
+set --
+while IFS= read -r word; do
+    set -- "$@" "$word"
+done < /test/arguments
+
+read -r uptime _ < /proc/uptime
+echo "{\"booted\": $uptime, \"release\": \"$(uname -r)\"}" > /dev/ttyS1
+
+/test/kernel --list "$@" < /dev/null | while IFS= read -r listed; do
+    case "$listed" in
+        *": test") echo "{\"listed\": \"${listed%: test}\"}" > /dev/ttyS1 ;;
+    esac
+done
+
+KERNEL_TEST_RESULTS=/dev/ttyS1 /test/kernel "$@" < /dev/null
+echo "{\"exit\": $?}" > /dev/ttyS1
+
+sync
+poweroff -f

@@ -1,0 +1,82 @@
+//! What all boots together amount to.
+//! Takes reports, gives sums and the one line that states them. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::report::Report;
+
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+    /// Kernels on which the tests ran.
+    kernels: usize,
+    backends: usize,
+    /// Kernels and boots that do not count, and why.
+    pub(crate) faults: Vec<String>,
+    /// Names of cases without their backend.
+    endings: BTreeSet<String>,
+}
+
+impl Totals {
+    pub(crate) fn of_backends(backends: usize) -> Self {
+        Self {
+            backends,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn add(&mut self, series: &str, report: &Report) {
+        self.passed += report.passed;
+        self.failed += report.failed;
+        self.skipped += report.skipped.len();
+        self.kernels += 1;
+        self.endings
+            .extend(report.ran.iter().map(|case| without_backend(case)));
+        self.faults.extend(
+            report
+                .faults
+                .iter()
+                .map(|fault| format!("{series}: {fault}")),
+        );
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "kernel cases in VMs: {} ran ({} cases × {} kernels × {} backends), {} passed, \
+             {} failed, {} skipped",
+            self.passed + self.failed,
+            self.endings.len(),
+            self.kernels,
+            self.backends,
+            self.passed,
+            self.failed,
+            self.skipped
+        )
+    }
+}
+
+/// `active_close` of `active_close::fentry`.
+fn without_backend(case: &str) -> String {
+    let parts: Vec<&str> = case
+        .split("::")
+        .filter(|part| !["fentry", "kprobe", "tracepoint"].contains(part))
+        .collect();
+    parts.join("::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_counts_once_for_all_backends() {
+        assert_eq!(without_backend("active_close::fentry"), "active_close");
+        assert_eq!(without_backend("kprobe::reset::unread"), "reset::unread");
+    }
+}
