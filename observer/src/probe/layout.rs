@@ -6,11 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use btfparse::{Integer32Value, Offset, Readable, TypeInformation, TypeVariant};
 use observer_ebpf::wire::manifest::{Hook, PROGRAMS};
 use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Need, REPAIR_MASK, TW_SUCCESS};
 
+use super::btf::{Btf, Kind, NotBtf, Type};
 use crate::event::Vocabulary;
+
+/// The one member that is a bit field, so that its place in its byte matters too.
+const REPAIR: &str = "TCP_REPAIR";
 
 /// What the probes and the plan need to know about the running kernel.
 #[derive(Clone, Debug)]
@@ -45,142 +48,118 @@ pub(super) struct Shape {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LayoutError {
     /// Not BTF, or BTF of a later sort.
-    #[error("the kernel's BTF cannot be parsed: {0}")]
-    Parse(String),
+    #[error("the kernel's BTF cannot be read: {0}")]
+    NotBtf(#[from] NotBtf),
     /// A struct, member or enum that must exist.
     #[error("the kernel's BTF has no `{0}`")]
     Missing(String),
+    /// A number that is larger than what it numbers.
+    #[error("the kernel's BTF numbers {name} as {number}")]
+    Strange {
+        /// The value's name.
+        name: &'static str,
+        /// Its number.
+        number: u32,
+    },
 }
 
 /// Reads all that is needed out of vmlinux BTF.
-pub(super) fn read(btf: &[u8]) -> Result<Layout, LayoutError> {
-    let types = TypeInformation::new(&Bytes(btf))
-        .map_err(|error| LayoutError::Parse(error.message().to_owned()))?;
-    let index = Index::new(&types);
-    let vocabulary = vocabulary(&index)?;
-    let mut globals = offsets(&types, &index)?;
+pub(super) fn read(bytes: &[u8]) -> Result<Layout, LayoutError> {
+    let btf = Btf::parse(bytes)?;
+    let index = Index::new(&btf);
+    let vocabulary = vocabulary(&btf, &index)?;
+    let mut globals = offsets(&btf, &index)?;
     globals.push((TW_SUCCESS, vocabulary.tw_success));
     Ok(Layout {
         globals,
-        shapes: shapes(&types, &index),
+        shapes: shapes(&btf, &index),
         vocabulary,
     })
-}
-
-struct Bytes<'a>(&'a [u8]);
-
-impl Readable for Bytes<'_> {
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> btfparse::Result<()> {
-        let from = usize::try_from(offset).ok();
-        let slice = from.and_then(|from| self.0.get(from..from.checked_add(buffer.len())?));
-        let Some(slice) = slice else {
-            return Err(btfparse::Error::new(
-                btfparse::ErrorKind::IOError,
-                "a read past the end",
-            ));
-        };
-        buffer.copy_from_slice(slice);
-        Ok(())
-    }
 }
 
 /// The types that matter, by name; of several with one name the first.
 #[derive(Default)]
 struct Index<'a> {
-    structs: BTreeMap<&'a str, u32>,
-    enums: BTreeMap<&'a str, &'a btfparse::Enum>,
-    functions: BTreeMap<&'a str, u32>,
-    typedefs: BTreeMap<&'a str, u32>,
+    records: BTreeMap<&'a str, Type<'a>>,
+    enums: BTreeMap<&'a str, Type<'a>>,
+    functions: BTreeMap<&'a str, Type<'a>>,
+    tracepoints: BTreeMap<&'a str, Type<'a>>,
 }
 
+const ENUMS: [&str; 3] = ["sock_flags", "sk_rst_reason", "tcp_tw_status"];
+
 impl<'a> Index<'a> {
-    fn new(types: &'a TypeInformation) -> Self {
-        let structs: BTreeSet<&str> = MEMBERS.iter().map(|member| member.of).collect();
+    fn new(btf: &Btf<'a>) -> Self {
+        let records: BTreeSet<&str> = MEMBERS.iter().map(|member| member.of).collect();
         let hooks: BTreeSet<&str> = PROGRAMS.iter().map(|one| one.hook.target()).collect();
         let mut index = Self::default();
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "all other kinds of types are of no interest"
-        )]
-        for (id, kind) in types.get() {
-            match kind {
-                TypeVariant::Struct(one) => {
-                    if let Some(name) = one.name().as_deref().filter(|name| structs.contains(name))
-                    {
-                        index.structs.entry(name).or_insert(*id);
+        for (_, one) in btf.types() {
+            let name = one.name;
+            match one.kind {
+                Kind::Record if records.contains(name) => {
+                    index.records.entry(name).or_insert(one);
+                }
+                Kind::Enum if ENUMS.contains(&name) => {
+                    index.enums.entry(name).or_insert(one);
+                }
+                Kind::Function if hooks.contains(name) => {
+                    index.functions.entry(name).or_insert(one);
+                }
+                Kind::Alias => {
+                    if let Some(name) = name.strip_prefix("btf_trace_") {
+                        index.tracepoints.entry(name).or_insert(one);
                     }
                 }
-                TypeVariant::Enum(one) => {
-                    if let Some(name) = one.name().as_deref() {
-                        index.enums.entry(name).or_insert(one);
-                    }
-                }
-                TypeVariant::Func(one) => {
-                    if let Some(name) = one.name().as_deref().filter(|name| hooks.contains(name)) {
-                        index
-                            .functions
-                            .entry(name)
-                            .or_insert_with(|| *one.prototype_tid());
-                    }
-                }
-                TypeVariant::Typedef(one) => {
-                    let name = one.name().as_deref();
-                    if let Some(name) = name.and_then(|name| name.strip_prefix("btf_trace_")) {
-                        index.typedefs.entry(name).or_insert_with(|| *one.tid());
-                    }
-                }
-                _ => {}
+                Kind::Record
+                | Kind::Enum
+                | Kind::Function
+                | Kind::Pointer
+                | Kind::Prototype
+                | Kind::Other => {}
             }
         }
         index
     }
 }
 
-fn offsets(
-    types: &TypeInformation,
-    index: &Index<'_>,
-) -> Result<Vec<(&'static str, u32)>, LayoutError> {
+fn offsets(btf: &Btf<'_>, index: &Index<'_>) -> Result<Vec<(&'static str, u32)>, LayoutError> {
     let mut globals = Vec::new();
     let mut repair_mask = 0;
     for member in MEMBERS {
-        let found = index
-            .structs
-            .get(member.of)
-            .and_then(|id| types.offset_of(*id, member.path).ok());
-        let offset = match found {
-            Some((_, Offset::ByteOffset(bytes))) => bytes,
-            Some((_, Offset::BitOffsetAndSize(bits, _))) => {
-                // `tcp_sock.repair` is the only bit field of the table.
-                repair_mask = 1 << (bits % 8);
-                bits / 8
-            }
+        let record = index.records.get(member.of);
+        let bits = record.and_then(|record| btf.bits_to(*record, member.path));
+        let offset = match bits {
+            Some(bits) => bits / 8,
             None if member.need == Need::Optional => ABSENT,
             None => {
                 let name = format!("struct {}.{}", member.of, member.path);
                 return Err(LayoutError::Missing(name));
             }
         };
+        if let (REPAIR, Some(bits)) = (member.global, bits) {
+            repair_mask = 1 << (bits % 8);
+        }
         globals.push((member.global, offset));
     }
     globals.push((REPAIR_MASK, repair_mask));
     Ok(globals)
 }
 
-fn shapes(types: &TypeInformation, index: &Index<'_>) -> Shapes {
+fn shapes(btf: &Btf<'_>, index: &Index<'_>) -> Shapes {
     let mut shapes = Shapes::default();
     for program in PROGRAMS {
         let name = program.hook.target();
         if let Hook::Tracepoint(_) = program.hook {
             // The typedef is of a pointer to a function with one more argument in front.
-            let prototype = index.typedefs.get(name);
-            let prototype = prototype.and_then(|id| types.pointee_tid(*id).ok());
-            if let Some(shape) = prototype.and_then(|id| shape(types, id, 1)) {
+            let pointer = index
+                .tracepoints
+                .get(name)
+                .and_then(|one| btf.resolve(one.of));
+            if let Some(shape) = pointer.and_then(|one| shape(btf, one.of, 1)) {
                 shapes.tracepoints.insert(name.to_owned(), shape);
             }
-        } else if let Some(shape) = index
-            .functions
-            .get(name)
-            .and_then(|id| shape(types, *id, 0))
+        } else if let Some(one) = index.functions.get(name)
+            && let Some(shape) = shape(btf, one.of, 0)
         {
             shapes.functions.insert(name.to_owned(), shape);
         }
@@ -188,55 +167,50 @@ fn shapes(types: &TypeInformation, index: &Index<'_>) -> Shapes {
     shapes
 }
 
-fn shape(types: &TypeInformation, prototype: u32, skip: usize) -> Option<Shape> {
-    let TypeVariant::FuncProto(prototype) = types.from_id(prototype)? else {
+fn shape(btf: &Btf<'_>, prototype: u32, skip: usize) -> Option<Shape> {
+    let prototype = btf.get(prototype)?;
+    if prototype.kind != Kind::Prototype {
         return None;
+    }
+    let parameters: Vec<u32> = Btf::parameters(prototype).skip(skip).collect();
+    let is_reason = |id: &u32| {
+        btf.resolve(*id)
+            .is_some_and(|one| one.kind == Kind::Enum && one.name == "sk_rst_reason")
     };
-    let parameters = prototype.parameter_list().get(skip..)?;
     Some(Shape {
         args: parameters.len(),
-        reason_at: parameters
-            .iter()
-            .position(|parameter| is_reason(types, parameter.tid())),
+        reason_at: parameters.iter().position(is_reason),
     })
 }
 
-fn is_reason(types: &TypeInformation, id: u32) -> bool {
-    match types.from_id(id) {
-        Some(TypeVariant::Const(inner)) => is_reason(types, *inner.tid()),
-        Some(TypeVariant::Enum(one)) => one.name().as_deref() == Some("sk_rst_reason"),
-        _ => false,
-    }
-}
-
-fn vocabulary(index: &Index<'_>) -> Result<Vocabulary, LayoutError> {
+fn vocabulary(btf: &Btf<'_>, index: &Index<'_>) -> Result<Vocabulary, LayoutError> {
+    let number = |of, name| number(btf, index, of, name);
     let flag = |name| {
-        let number = number(index, "sock_flags", name)?;
-        u8::try_from(number)
-            .map_err(|error| LayoutError::Parse(format!("{name} is {number}: {error}")))
+        let number = number("sock_flags", name)?;
+        u8::try_from(number).map_err(|_too_large| LayoutError::Strange { name, number })
     };
     Ok(Vocabulary {
         sock_dead: flag("SOCK_DEAD")?,
         sock_done: flag("SOCK_DONE")?,
         sock_keepopen: flag("SOCK_KEEPOPEN")?,
         sock_linger: flag("SOCK_LINGER")?,
-        reset_reasons: reset_reasons(index),
-        tw_success: number(index, "tcp_tw_status", "TCP_TW_SUCCESS")?,
-        tw_rst: number(index, "tcp_tw_status", "TCP_TW_RST")?,
-        tw_ack: number(index, "tcp_tw_status", "TCP_TW_ACK")?,
-        tw_syn: number(index, "tcp_tw_status", "TCP_TW_SYN")?,
+        reset_reasons: reset_reasons(btf, index),
+        tw_success: number("tcp_tw_status", "TCP_TW_SUCCESS")?,
+        tw_rst: number("tcp_tw_status", "TCP_TW_RST")?,
+        tw_ack: number("tcp_tw_status", "TCP_TW_ACK")?,
+        tw_syn: number("tcp_tw_status", "TCP_TW_SYN")?,
     })
 }
 
-fn number(index: &Index<'_>, of: &str, name: &str) -> Result<u32, LayoutError> {
-    values(index, of)
+fn number(btf: &Btf<'_>, index: &Index<'_>, of: &str, name: &str) -> Result<u32, LayoutError> {
+    values(btf, index, of)
         .find(|(value, _)| *value == name)
         .map(|(_, number)| number)
         .ok_or_else(|| LayoutError::Missing(format!("{name} in enum {of}")))
 }
 
-fn reset_reasons(index: &Index<'_>) -> Vec<(u32, Box<str>)> {
-    values(index, "sk_rst_reason")
+fn reset_reasons(btf: &Btf<'_>, index: &Index<'_>) -> Vec<(u32, Box<str>)> {
+    values(btf, index, "sk_rst_reason")
         .filter_map(|(name, number)| {
             let name = name.strip_prefix("SK_RST_REASON_")?;
             Some((number, name.to_ascii_lowercase().into_boxed_str()))
@@ -244,13 +218,7 @@ fn reset_reasons(index: &Index<'_>) -> Vec<(u32, Box<str>)> {
         .collect()
 }
 
-fn values<'a>(index: &Index<'a>, of: &str) -> impl Iterator<Item = (&'a str, u32)> {
-    let values = index.enums.get(of).map(|one| one.named_value_list());
-    values.into_iter().flatten().map(|value| {
-        let number = match value.value {
-            Integer32Value::Signed(number) => number.cast_unsigned(),
-            Integer32Value::Unsigned(number) => number,
-        };
-        (value.name.as_str(), number)
-    })
+fn values<'a>(btf: &Btf<'a>, index: &Index<'a>, of: &str) -> impl Iterator<Item = (&'a str, u32)> {
+    let one = index.enums.get(of).copied();
+    one.into_iter().flat_map(|one| btf.values(one))
 }

@@ -6,6 +6,7 @@
 //! an error, unless nothing works.
 
 mod attach;
+mod btf;
 mod coverage;
 mod kernel;
 mod layout;
