@@ -16,10 +16,21 @@ use super::kernel::Pointer;
 /// room for those that a stand-in never fetched because it was itself interrupted.
 const MARKS: usize = 4;
 
+/// What names an event for as long as it is handled.
+///
+/// The socket stands alone in its word: the verifier lets a program store and compare a kernel
+/// pointer, but not calculate with it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    sock: u64,
+    what: u64,
+}
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Seen {
-    marks: [u64; MARKS],
+    marks: [Mark; MARKS],
     next: u64,
 }
 
@@ -27,16 +38,18 @@ struct Seen {
 #[map]
 static SEEN: PerCpuArray<Seen> = PerCpuArray::with_max_entries(1, 0);
 
-/// What names an event for as long as it is handled: the socket, and two numbers below 16.
+/// The mark of what happens to `sock`; `first` and `second` are below 256.
 #[inline(always)]
-pub(super) fn event(sock: Pointer, first: u8, second: u8) -> u64 {
-    // A kernel address fits into 56 bits but for the sign that all of them share.
-    (sock as u64) << 8 | u64::from(first) << 4 | u64::from(second)
+pub(super) fn event(sock: Pointer, first: u8, second: u8) -> Mark {
+    Mark {
+        sock: sock as u64,
+        what: u64::from(first) << 8 | u64::from(second),
+    }
 }
 
 /// Leaves the mark of a reported event.
 #[inline(always)]
-pub(super) fn mark(event: u64) {
+pub(super) fn mark(event: Mark) {
     if let Some(seen) = SEEN.get_ptr_mut(0) {
         // SAFETY: the slot is this CPU's own. An interrupt's program that writes it at the
         // same time can cost a mark, and the event is then reported twice, never lost.
@@ -50,7 +63,7 @@ pub(super) fn mark(event: u64) {
 
 /// Whether the event bears a mark; takes it away.
 #[inline(always)]
-pub(super) fn take(event: u64) -> bool {
+pub(super) fn take(event: Mark) -> bool {
     let Some(seen) = SEEN.get_ptr_mut(0) else {
         return false;
     };
@@ -58,8 +71,9 @@ pub(super) fn take(event: u64) -> bool {
     unsafe {
         let mut place = 0;
         while place < MARKS {
-            if (*seen).marks[place] == event {
-                (*seen).marks[place] = 0;
+            let mark = &raw mut (*seen).marks[place];
+            if (*mark).sock == event.sock && (*mark).what == event.what {
+                (*mark).sock = 0;
                 return true;
             }
             place += 1;
