@@ -9,7 +9,7 @@ use observer_ebpf::wire::manifest::{Hook, Program};
 
 use super::coverage::Outcome;
 use super::obstacle::chain;
-use super::plan::Part;
+use super::plan::{Candidate, Part};
 
 /// Lines of the verifier's log that a message shows.
 const LOG_LINES: usize = 6;
@@ -20,12 +20,19 @@ pub(super) fn carry_out(plan: &[Part], ebpf: &mut Ebpf, btf: &Btf) -> Vec<Outcom
 }
 
 fn attach(part: &Part, ebpf: &mut Ebpf, btf: &Btf) -> Outcome {
-    let mut failures = part.ruled_out.clone();
+    let mut failures = Vec::new();
     let mut attached = Vec::new();
     for candidate in &part.candidates {
-        match attach_all(candidate, ebpf, btf) {
+        let programs = match candidate {
+            Candidate::Programs(programs) => programs,
+            Candidate::RuledOut(why) => {
+                failures.push((*why).to_owned());
+                continue;
+            }
+        };
+        match attach_all(programs, ebpf, btf) {
             Ok(()) => {
-                attached.clone_from(candidate);
+                attached.clone_from(programs);
                 break;
             }
             Err(failure) => failures.push(failure),
