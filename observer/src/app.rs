@@ -63,6 +63,7 @@ pub struct App {
     outlet: Option<Outlet>,
     /// The drop counters and the lost lines when they were last looked at.
     lost: PerKind,
+    skipped: PerKind,
     lines_lost: u64,
     /// The newest stamp of a record.
     newest: Timestamp,
@@ -92,6 +93,7 @@ impl App {
             stop,
             outlet,
             lost: PerKind::default(),
+            skipped: PerKind::default(),
             lines_lost: 0,
             newest: Timestamp(0),
             horizon: Timestamp(0),
@@ -115,7 +117,9 @@ impl App {
                 self.wait().await?;
             }
         }
-        self.look_at_losses(self.clock.now());
+        let now = self.clock.now();
+        self.look_at_losses(now);
+        self.look_at_skips(now);
         Ok(self.outlet.take())
     }
 
@@ -132,6 +136,7 @@ impl App {
         if now.since(self.looked_at_wall) >= IDLE {
             self.clock.refresh();
             self.looked_at_wall = now;
+            self.look_at_skips(now);
         }
         self.tracker.handle_timeout(self.horizon);
         self.deliver();
@@ -216,14 +221,7 @@ impl App {
         self.looked_at_losses = now;
         match self.probes.ring.lost() {
             Ok(lost) => {
-                let mut fresh = lost;
-                for (count, before) in fresh.iter_mut().zip(self.lost) {
-                    *count = count.saturating_sub(before);
-                }
-                if fresh.iter().any(|count| *count > 0) {
-                    self.tracker.handle_loss(now);
-                    self.metrics.count_lost(&fresh);
-                }
+                self.count_lost(now, since(self.lost, lost));
                 self.lost = lost;
             }
             Err(error) => warn!(%error, "cannot read the drop counters; lost events go unnoticed"),
@@ -233,6 +231,20 @@ impl App {
             self.metrics
                 .count_lines_lost(lost.saturating_sub(self.lines_lost));
             self.lines_lost = lost;
+        }
+    }
+
+    /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe.
+    fn look_at_skips(&mut self, now: Timestamp) {
+        let skipped = self.probes.ring.skipped();
+        self.count_lost(now, since(self.skipped, skipped));
+        self.skipped = skipped;
+    }
+
+    fn count_lost(&mut self, now: Timestamp, lost: PerKind) {
+        if lost.iter().any(|count| *count > 0) {
+            self.tracker.handle_loss(now);
+            self.metrics.count_lost(&lost);
         }
     }
 
@@ -256,6 +268,14 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// What a counter of each kind grew by.
+fn since(before: PerKind, mut now: PerKind) -> PerKind {
+    for (count, before) in now.iter_mut().zip(before) {
+        *count = count.saturating_sub(before);
+    }
+    now
 }
 
 fn kind_of(record: &[u8]) -> Option<usize> {

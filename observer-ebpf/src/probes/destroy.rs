@@ -9,11 +9,23 @@ use observer_ebpf::wire::{Destroyed, Kind};
 use super::fill;
 use super::kernel::{Copied, Direct, Pointer, Read};
 use super::ring::send;
+use super::stand_in;
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn tp_tcp_destroy_sock(ctx: BtfTracePointContext) {
     // SAFETY: argument 0 is a `struct sock`.
     unsafe { destroys::<Direct>(ctx.arg(0)) };
+}
+
+/// Runs after the program of either: the tracepoint stands inside `inet_csk_destroy_sock`.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn tp_tcp_destroy_sock_stand_in(ctx: BtfTracePointContext) {
+    let sock: Pointer = ctx.arg(0);
+    // SAFETY: argument 0 is a `struct sock`.
+    let matters = unsafe { fill::is_tcp::<Direct>(sock) };
+    if matters && !stand_in::take(stand_in::event(sock, 0, 0)) {
+        report(sock);
+    }
 }
 
 #[kprobe(function = "inet_csk_destroy_sock")]
@@ -28,6 +40,12 @@ fn kprobe_inet_csk_destroy_sock(ctx: ProbeContext) {
 unsafe fn destroys<R: Read>(sock: Pointer) {
     // SAFETY: the caller vouches for `sock`.
     if unsafe { fill::is_tcp::<R>(sock) } {
-        send(Kind::Destroyed, sock, |_: *mut Destroyed| ());
+        report(sock);
+        stand_in::mark(stand_in::event(sock, 0, 0));
     }
+}
+
+#[inline(always)]
+fn report(sock: Pointer) {
+    send(Kind::Destroyed, sock, |_: *mut Destroyed| ());
 }

@@ -8,6 +8,7 @@ mod fill;
 mod kernel;
 mod ring;
 mod segment;
+mod stand_in;
 
 mod abort;
 mod accept;

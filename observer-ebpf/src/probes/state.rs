@@ -9,6 +9,7 @@ use observer_ebpf::wire::{Kind, StateChanged};
 use super::fill::{self, state};
 use super::kernel::{Copied, Direct, INET_SPORT, Pointer, Read};
 use super::ring::send;
+use super::stand_in;
 
 #[fentry(function = "tcp_set_state")]
 fn fentry_tcp_set_state(ctx: FEntryContext) {
@@ -36,17 +37,43 @@ fn tp_inet_sock_set_state(ctx: BtfTracePointContext) {
     unsafe { changes::<Direct>(sock, old as u8, new as u8) };
 }
 
+/// Runs after the program of either function or tracepoint: the tracepoint stands inside
+/// `tcp_set_state`, and of two programs on it the one that was attached first runs first.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
+    let sock: Pointer = ctx.arg(0);
+    let old: u64 = ctx.arg(1);
+    let new: u64 = ctx.arg(2);
+    let (old, new) = (old as u8, new as u8);
+    // SAFETY: argument 0 is a `struct sock`.
+    unsafe {
+        if matters::<Direct>(sock, old, new) && !stand_in::take(stand_in::event(sock, old, new)) {
+            report::<Direct>(sock, old, new);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8) {
+    // SAFETY: the caller vouches for `sock`.
+    unsafe {
+        if matters::<R>(sock, old, new) {
+            report::<R>(sock, old, new);
+            stand_in::mark(stand_in::event(sock, old, new));
+        }
+    }
+}
+
 /// Listeners are left out, and so is the moment when a child is cloned from one: it is born
 /// when it leaves SYN_RECV.
 #[inline(always)]
-unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8) {
-    if old == new || old == state::LISTEN || new == state::LISTEN {
-        return;
-    }
+unsafe fn matters<R: Read>(sock: Pointer, old: u8, new: u8) -> bool {
     // SAFETY: the caller vouches for `sock`.
-    if unsafe { !fill::is_tcp::<R>(sock) } {
-        return;
-    }
+    old != new && old != state::LISTEN && new != state::LISTEN && unsafe { fill::is_tcp::<R>(sock) }
+}
+
+#[inline(always)]
+unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8) {
     // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
     send(
         Kind::StateChanged,

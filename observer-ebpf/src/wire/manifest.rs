@@ -6,7 +6,7 @@
 use super::Kind;
 
 /// The maps of the object.
-pub const MAPS: &[&str] = &["AYA_LOGS", "DROPS", "EVENTS", "MINISOCK_CALL"];
+pub const MAPS: &[&str] = &["AYA_LOGS", "DROPS", "EVENTS", "MINISOCK_CALL", "SEEN"];
 
 /// The ring buffer of the records.
 pub const EVENTS: &str = "EVENTS";
@@ -230,6 +230,9 @@ pub struct Program {
     pub set: u8,
     /// What it tells besides.
     pub extras: &'static [Extra],
+    /// It attaches after whichever program answers for its kind, and reports the events that
+    /// the kernel skipped there.
+    pub stands_in: bool,
 }
 
 const fn one(name: &'static str, hook: Hook, kind: Kind) -> Program {
@@ -240,6 +243,7 @@ const fn one(name: &'static str, hook: Hook, kind: Kind) -> Program {
         fits: Signature::Any,
         set: 0,
         extras: &[],
+        stands_in: false,
     }
 }
 
@@ -250,6 +254,13 @@ impl Program {
 
     const fn set(self, set: u8) -> Self {
         Self { set, ..self }
+    }
+
+    const fn stands_in(self) -> Self {
+        Self {
+            stands_in: true,
+            ..self
+        }
     }
 
     const fn extras(self, extras: &'static [Extra]) -> Self {
@@ -267,6 +278,7 @@ pub const PROGRAMS: &[Program] = &[
     one("fentry_tcp_set_state", Fentry("tcp_set_state"), Kind::StateChanged),
     one("kprobe_tcp_set_state", Kprobe("tcp_set_state"), Kind::StateChanged),
     one("tp_inet_sock_set_state", Tracepoint("inet_sock_set_state"), Kind::StateChanged),
+    one("tp_inet_sock_set_state_stand_in", Tracepoint("inet_sock_set_state"), Kind::StateChanged).stands_in(),
 
     one("fentry_tcp_close", Fentry("tcp_close"), Kind::CloseCalled),
     one("kprobe_tcp_close", Kprobe("tcp_close"), Kind::CloseCalled),
@@ -314,6 +326,7 @@ pub const PROGRAMS: &[Program] = &[
 
     one("tp_tcp_destroy_sock", Tracepoint("tcp_destroy_sock"), Kind::Destroyed),
     one("kprobe_inet_csk_destroy_sock", Kprobe("inet_csk_destroy_sock"), Kind::Destroyed),
+    one("tp_tcp_destroy_sock_stand_in", Tracepoint("tcp_destroy_sock"), Kind::Destroyed).stands_in(),
 
     one("fexit_inet_csk_accept_args2", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(2)),
     one("fexit_inet_csk_accept_args4", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(4)).set(1),

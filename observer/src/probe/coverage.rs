@@ -46,6 +46,7 @@ fn answer(question: Question, outcomes: &[Outcome]) -> Answer {
         question: question.label(),
         asks: question.asks(),
         twin: attached()
+            .filter(|program| !program.stands_in)
             .map(|program| program.hook.twin())
             .max()
             .map(Twin::label),

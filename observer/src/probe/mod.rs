@@ -12,6 +12,7 @@ mod kernel;
 mod layout;
 mod load;
 mod log;
+mod misses;
 mod obstacle;
 mod plan;
 mod ring;
@@ -122,7 +123,8 @@ pub fn attach(options: Options) -> Result<Probes, StartError> {
         None
     };
     let (events, drops) = load::maps(&mut attached.ebpf)?;
-    let ring = Ring::new(events, drops)
+    let misses = misses::Misses::new(&attached.outcomes, &attached.ebpf);
+    let ring = Ring::new(events, drops, misses)
         .map_err(|error| StartError::Load(format!("the ring cannot be polled: {error}")))?;
     Ok(Probes {
         ring,

@@ -11,10 +11,13 @@ use observer_ebpf::wire::Kind;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::misses::Misses;
+
 /// The ring buffer and the counters of what did not fit into it.
 pub struct Ring {
     events: AsyncFd<RingBuf<MapData>>,
     drops: PerCpuArray<MapData, u64>,
+    misses: Misses,
     /// The last drain stopped at its limit: the kernel wakes a reader only for a record that
     /// finds the ring empty, so the next wait must not wait.
     more: bool,
@@ -31,6 +34,7 @@ impl Ring {
     pub(super) fn new(
         events: RingBuf<MapData>,
         drops: PerCpuArray<MapData, u64>,
+        misses: Misses,
     ) -> io::Result<Self> {
         #[expect(
             deprecated,
@@ -40,6 +44,7 @@ impl Ring {
         Ok(Self {
             events,
             drops,
+            misses,
             more: false,
         })
     }
@@ -74,5 +79,11 @@ impl Ring {
             *total = per_cpu.iter().sum();
         }
         Ok(lost)
+    }
+
+    /// Events that the kernel skipped so far because their probe already ran on that CPU, and
+    /// that no stand-in reported; indexed as [`Self::lost`], but far costlier to ask for.
+    pub fn skipped(&self) -> [u64; Kind::SLOTS as usize] {
+        self.misses.read()
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Part {
     pub(super) kind: Kind,
     /// The candidates, best first.
     pub(super) candidates: Vec<Candidate>,
+    /// What attaches after the candidate, to report what the kernel skips there.
+    pub(super) stand_in: Option<&'static Program>,
 }
 
 /// One way to get a kind of record.
@@ -49,6 +51,9 @@ pub(super) fn plan(backend: Backend, facts: &Facts, shapes: &Shapes) -> Vec<Part
                 question,
                 kind: *kind,
                 candidates,
+                stand_in: PROGRAMS
+                    .iter()
+                    .find(|program| program.kind == *kind && program.stands_in),
             });
         }
     }
@@ -88,6 +93,7 @@ fn sets(kind: Kind, twin: Twin, shapes: &Shapes) -> Vec<Vec<&'static Program>> {
         let mut sets: BTreeMap<u8, Vec<&'static Program>> = BTreeMap::new();
         let fitting = PROGRAMS.iter().filter(|program| {
             program.kind == kind
+                && !program.stands_in
                 && program.hook.twin() == twin
                 && fit(program, shapes) == Some(wanted)
         });

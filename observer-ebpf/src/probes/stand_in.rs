@@ -1,0 +1,69 @@
+//! A second program that steps in where the kernel skips the first.
+//!
+//! The kernel does not run a program that an interrupt finds running on the same CPU
+//! (`bpf_prog->active`, `bpf_prog_active`): an event of a softirq that lands inside the probe
+//! is skipped. So frequent kinds have a stand-in, another program that runs after the first
+//! one for the same event: the first leaves a mark of what it reported, and the stand-in
+//! reports what has none.
+//!
+//! Takes what names an event; gives whether it was reported. Keeps a few marks a CPU.
+
+use aya_ebpf::{macros::map, maps::PerCpuArray};
+
+use super::kernel::Pointer;
+
+/// Marks in use at once: one for the program that was interrupted, one for the interrupt, and
+/// room for those that a stand-in never fetched because it was itself interrupted.
+const MARKS: usize = 4;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Seen {
+    marks: [u64; MARKS],
+    next: u64,
+}
+
+/// What the first programs reported on this CPU, newest in the place before `next`.
+#[map]
+static SEEN: PerCpuArray<Seen> = PerCpuArray::with_max_entries(1, 0);
+
+/// What names an event for as long as it is handled: the socket, and two numbers below 16.
+#[inline(always)]
+pub(super) fn event(sock: Pointer, first: u8, second: u8) -> u64 {
+    // A kernel address fits into 56 bits but for the sign that all of them share.
+    (sock as u64) << 8 | u64::from(first) << 4 | u64::from(second)
+}
+
+/// Leaves the mark of a reported event.
+#[inline(always)]
+pub(super) fn mark(event: u64) {
+    if let Some(seen) = SEEN.get_ptr_mut(0) {
+        // SAFETY: the slot is this CPU's own. An interrupt's program that writes it at the
+        // same time can cost a mark, and the event is then reported twice, never lost.
+        unsafe {
+            let next = (*seen).next as usize & (MARKS - 1);
+            (*seen).marks[next] = event;
+            (*seen).next = next as u64 + 1;
+        }
+    }
+}
+
+/// Whether the event bears a mark; takes it away.
+#[inline(always)]
+pub(super) fn take(event: u64) -> bool {
+    let Some(seen) = SEEN.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: as for `mark`.
+    unsafe {
+        let mut place = 0;
+        while place < MARKS {
+            if (*seen).marks[place] == event {
+                (*seen).marks[place] = 0;
+                return true;
+            }
+            place += 1;
+        }
+    }
+    false
+}
