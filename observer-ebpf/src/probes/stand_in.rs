@@ -40,10 +40,11 @@ pub(super) fn mark(event: u64) {
     if let Some(seen) = SEEN.get_ptr_mut(0) {
         // SAFETY: the slot is this CPU's own. An interrupt's program that writes it at the
         // same time can cost a mark, and the event is then reported twice, never lost.
-        unsafe {
-            let next = (*seen).next as usize & (MARKS - 1);
-            (*seen).marks[next] = event;
-            (*seen).next = next as u64 + 1;
+        let seen = unsafe { &mut *seen };
+        let next = seen.next as usize & (MARKS - 1);
+        if let Some(place) = seen.marks.get_mut(next) {
+            *place = event;
+            seen.next = next as u64 + 1;
         }
     }
 }
@@ -55,14 +56,11 @@ pub(super) fn take(event: u64) -> bool {
         return false;
     };
     // SAFETY: as for `mark`.
-    unsafe {
-        let mut place = 0;
-        while place < MARKS {
-            if (*seen).marks[place] == event {
-                (*seen).marks[place] = 0;
-                return true;
-            }
-            place += 1;
+    let seen = unsafe { &mut *seen };
+    for place in &mut seen.marks {
+        if *place == event {
+            *place = 0;
+            return true;
         }
     }
     false
