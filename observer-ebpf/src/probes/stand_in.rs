@@ -53,10 +53,11 @@ pub(super) fn mark(event: Mark) {
     if let Some(seen) = SEEN.get_ptr_mut(0) {
         // SAFETY: the slot is this CPU's own. An interrupt's program that writes it at the
         // same time can cost a mark, and the event is then reported twice, never lost.
-        unsafe {
-            let next = (*seen).next as usize & (MARKS - 1);
-            (*seen).marks[next] = event;
-            (*seen).next = next as u64 + 1;
+        let seen = unsafe { &mut *seen };
+        let next = seen.next as usize & (MARKS - 1);
+        if let Some(place) = seen.marks.get_mut(next) {
+            *place = event;
+            seen.next = next as u64 + 1;
         }
     }
 }
@@ -68,15 +69,11 @@ pub(super) fn take(event: Mark) -> bool {
         return false;
     };
     // SAFETY: as for `mark`.
-    unsafe {
-        let mut place = 0;
-        while place < MARKS {
-            let mark = &raw mut (*seen).marks[place];
-            if (*mark).sock == event.sock && (*mark).what == event.what {
-                (*mark).sock = 0;
-                return true;
-            }
-            place += 1;
+    let seen = unsafe { &mut *seen };
+    for mark in &mut seen.marks {
+        if mark.sock == event.sock && mark.what == event.what {
+            mark.sock = 0;
+            return true;
         }
     }
     false

@@ -9,10 +9,13 @@ use observer_ebpf::wire::manifest::{Hook, Program};
 
 use super::coverage::Outcome;
 use super::obstacle::chain;
-use super::plan::Part;
+use super::plan::{Candidate, Part};
 
 /// Lines of the verifier's log that a message shows.
 const LOG_LINES: usize = 6;
+
+/// What the lines of the verifier's statistics start with.
+const STATISTICS: [&str; 3] = ["processed ", "verification time ", "stack depth "];
 
 /// Attaches the parts in the order of the plan.
 pub(super) fn carry_out(plan: &[Part], ebpf: &mut Ebpf, btf: &Btf) -> Vec<Outcome> {
@@ -20,12 +23,19 @@ pub(super) fn carry_out(plan: &[Part], ebpf: &mut Ebpf, btf: &Btf) -> Vec<Outcom
 }
 
 fn attach(part: &Part, ebpf: &mut Ebpf, btf: &Btf) -> Outcome {
-    let mut failures = part.ruled_out.clone();
+    let mut failures = Vec::new();
     let mut attached = Vec::new();
     for candidate in &part.candidates {
-        match attach_all(candidate, ebpf, btf) {
+        let programs = match candidate {
+            Candidate::Programs(programs) => programs,
+            Candidate::RuledOut(why) => {
+                failures.push((*why).to_owned());
+                continue;
+            }
+        };
+        match attach_all(programs, ebpf, btf) {
             Ok(()) => {
-                attached.clone_from(candidate);
+                attached.clone_from(programs);
                 break;
             }
             Err(failure) => failures.push(failure),
@@ -136,7 +146,7 @@ fn last_lines(log: &str) -> String {
     let lines: Vec<&str> = log
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("processed "))
+        .filter(|line| !line.is_empty() && !STATISTICS.iter().any(|word| line.starts_with(word)))
         .collect();
     let from = lines.len().saturating_sub(LOG_LINES);
     lines.get(from..).unwrap_or_default().join(" | ")
@@ -149,7 +159,7 @@ mod tests {
     #[test]
     fn the_last_words_of_the_verifier_leave_its_statistics_out() {
         let log = "0: R1=ctx()\n1: (79) r6 = *(u64 *)(r1 +0)\n\nR6 invalid mem access\n\
-                   processed 2 insns (limit 1000000)\n";
+                   verification time 260 usec\nstack depth 48+0\nprocessed 2 insns (limit 1000000)\n";
         let last = last_lines(log);
         assert_eq!(
             last,

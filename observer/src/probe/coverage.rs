@@ -36,6 +36,12 @@ pub(super) fn coverage(outcomes: &[Outcome]) -> Coverage {
 fn answer(question: Question, outcomes: &[Outcome]) -> Answer {
     let parts = || outcomes.iter().filter(|one| one.question == question);
     let attached = || parts().flat_map(|one| &one.attached);
+    let mut failures: Vec<String> = Vec::new();
+    for failure in parts().flat_map(|one| &one.failures) {
+        if !failures.contains(failure) {
+            failures.push(failure.clone());
+        }
+    }
     Answer {
         question: question.label(),
         asks: question.asks(),
@@ -45,7 +51,7 @@ fn answer(question: Question, outcomes: &[Outcome]) -> Answer {
             .max()
             .map(Twin::label),
         programs: attached().map(|program| program.name).collect(),
-        failures: parts().flat_map(|one| one.failures.clone()).collect(),
+        failures,
         blind_to: blind_to(question, outcomes),
     }
 }

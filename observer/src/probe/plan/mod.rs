@@ -21,12 +21,19 @@ pub(super) struct Part {
     pub(super) question: Question,
     /// The kind of record.
     pub(super) kind: Kind,
-    /// The candidates, best first. Programs of one candidate attach together or not at all.
-    pub(super) candidates: Vec<Vec<&'static Program>>,
+    /// The candidates, best first.
+    pub(super) candidates: Vec<Candidate>,
     /// What attaches after the candidate, to report what the kernel skips there.
     pub(super) stand_in: Option<&'static Program>,
+}
+
+/// One way to get a kind of record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Candidate {
+    /// Programs that attach together or not at all.
+    Programs(Vec<&'static Program>),
     /// What is not even tried, and why.
-    pub(super) ruled_out: Vec<String>,
+    RuledOut(&'static str),
 }
 
 /// What to try, in the order in which to attach it.
@@ -36,24 +43,18 @@ pub(super) fn plan(backend: Backend, facts: &Facts, shapes: &Shapes) -> Vec<Part
     let mut parts = Vec::new();
     for question in Question::ALL.into_iter().rev() {
         for kind in question.kinds() {
-            let mut part = Part {
+            let candidates = twins(backend, question)
+                .into_iter()
+                .flat_map(|twin| candidates(*kind, twin, facts, shapes))
+                .collect();
+            parts.push(Part {
                 question,
                 kind: *kind,
-                candidates: Vec::new(),
+                candidates,
                 stand_in: PROGRAMS
                     .iter()
                     .find(|program| program.kind == *kind && program.stands_in),
-                ruled_out: Vec::new(),
-            };
-            for twin in twins(backend, question) {
-                let sets = sets(*kind, twin, shapes);
-                if twin == Twin::Kprobe && !facts.kprobes && !sets.is_empty() {
-                    part.ruled_out.push(NO_KPROBES.to_owned());
-                } else {
-                    part.candidates.extend(sets);
-                }
-            }
-            parts.push(part);
+            });
         }
     }
     parts
@@ -76,6 +77,14 @@ fn twins(backend: Backend, question: Question) -> Vec<Twin> {
         }
     }
     twins
+}
+
+fn candidates(kind: Kind, twin: Twin, facts: &Facts, shapes: &Shapes) -> Vec<Candidate> {
+    let sets = sets(kind, twin, shapes);
+    if twin == Twin::Kprobe && !facts.kprobes && !sets.is_empty() {
+        return vec![Candidate::RuledOut(NO_KPROBES)];
+    }
+    sets.into_iter().map(Candidate::Programs).collect()
 }
 
 /// The programs of a kind and twin that fit this kernel, as sets that attach together.
