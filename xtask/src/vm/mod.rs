@@ -23,7 +23,7 @@ use crate::{artifacts, place};
 use guest::Guest;
 use qemu::{Accelerator, Machine};
 use report::Report;
-pub(crate) use totals::Totals;
+pub(crate) use totals::{BACKENDS, Totals, without_backend};
 
 /// How many lines of a console tell what went wrong.
 const TAIL: usize = 40;

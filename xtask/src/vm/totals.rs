@@ -6,6 +6,9 @@ use std::fmt;
 
 use super::report::Report;
 
+/// Names of all backends, as they stand in the names of cases.
+pub(crate) const BACKENDS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
+
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) passed: usize,
@@ -62,10 +65,10 @@ impl fmt::Display for Totals {
 }
 
 /// `active_close` of `active_close::fentry`.
-fn without_backend(case: &str) -> String {
+pub(crate) fn without_backend(case: &str) -> String {
     let parts: Vec<&str> = case
         .split("::")
-        .filter(|part| !["fentry", "kprobe", "tracepoint"].contains(part))
+        .filter(|part| !BACKENDS.contains(part))
         .collect();
     parts.join("::")
 }

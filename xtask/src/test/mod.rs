@@ -2,18 +2,17 @@
 //! and properties; the kernel tests on this machine's own kernel; the kernel
 //! tests in VMs. Takes no part in what they check, gives the sums.
 
-use std::fs;
+mod native;
+
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use nix::unistd::Uid;
 
 use crate::setup::{self, Part};
 use crate::stopwatch::Stopwatch;
-use crate::vm::{self, report, report::Boot};
-use crate::{artifacts, command, place};
+use crate::vm;
+use crate::{command, place};
 
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
@@ -49,7 +48,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     lines.push(format!("workspace tests took {watch}"));
 
     let watch = Stopwatch::start();
-    native(&mut sum, &mut faults, &mut lines)?;
+    native::run(&mut sum, &mut faults, &mut lines)?;
     lines.push(format!("kernel tests on this kernel took {watch}"));
 
     if args.no_vm {
@@ -65,8 +64,12 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         sum.skipped += totals.skipped;
         faults.extend(totals.faults);
     }
-    for line in lines.iter().chain(&faults) {
+    for line in &lines {
         println!("{line}");
+    }
+    // The whole of it stands above; here one line each.
+    for fault in &faults {
+        println!("{}", fault.lines().next().unwrap_or_default());
     }
     println!(
         "{} passed, {} failed, {} skipped",
@@ -134,69 +137,6 @@ impl Sum {
         self.failed += count("failed");
         self.skipped += count("ignored");
     }
-}
-
-/// The kernel tests with what this machine's kernel permits.
-fn native(sum: &mut Sum, faults: &mut Vec<String>, lines: &mut Vec<String>) -> Result<()> {
-    if !Uid::effective().is_root() {
-        lines.push(
-            "kernel tests on this kernel: skipped, they need root (the VMs do not)".to_owned(),
-        );
-        sum.skipped += 1;
-        return Ok(());
-    }
-    let agent = artifacts::agent()?;
-    let tests = artifacts::kernel_tests()?;
-    let results = place::target().join("kernel-tests.jsonl");
-    fs::write(&results, "").with_context(|| format!("could not write {}", results.display()))?;
-    let listed = listed(&tests, &agent)?;
-    let status = Command::new(&tests)
-        .env("TCP_OBSERVER_BIN", &agent)
-        .env("KERNEL_TEST_RESULTS", &results)
-        .status()
-        .with_context(|| format!("could not start {}", tests.display()))?;
-    let said = fs::read_to_string(&results)
-        .with_context(|| format!("could not read {}", results.display()))?;
-    // The lines that a guest's first process adds.
-    let exit = status.code().unwrap_or(-1);
-    let text = format!("{{\"booted\": 0.0}}\n{listed}{said}\n{{\"exit\": {exit}}}\n");
-    let report = report::judge("", &text, Boot::PoweredOff);
-    for (case, reason) in &report.skipped {
-        lines.push(format!(
-            "kernel tests on this kernel: skipped {case}: {reason}"
-        ));
-    }
-    lines.push(format!(
-        "kernel tests on this kernel: {} passed, {} failed, {} skipped",
-        report.passed,
-        report.failed,
-        report.skipped.len()
-    ));
-    sum.passed += report.passed;
-    sum.failed += report.failed;
-    sum.skipped += report.skipped.len();
-    faults.extend(
-        report
-            .faults
-            .into_iter()
-            .map(|fault| format!("this kernel: {fault}")),
-    );
-    Ok(())
-}
-
-/// The cases that must have a result, as the guest of a VM reports them.
-fn listed(tests: &Path, agent: &Path) -> Result<String> {
-    let text = command::output(
-        Command::new(tests)
-            .arg("--list")
-            .env("TCP_OBSERVER_BIN", agent),
-    )?;
-    let lines: Vec<String> = text
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"))
-        .map(|name| format!("{}\n", serde_json::json!({ "listed": name })))
-        .collect();
-    Ok(lines.concat())
 }
 
 #[cfg(test)]
