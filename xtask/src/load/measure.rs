@@ -1,6 +1,5 @@
 //! Figures of a running agent, and the table of checks on them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -61,27 +60,6 @@ pub(super) fn anonymous_kib(pid: u32) -> Result<u64> {
     Ok(value.trim().parse()?)
 }
 
-/// How often the kernel did not run a program of this process because the same program was
-/// running on that CPU already: events that no ring buffer counts.
-pub(super) fn skipped_runs(pid: u32) -> Result<u64> {
-    let folder = format!("/proc/{pid}/fdinfo");
-    let mut runs = BTreeMap::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
-        // A file that was closed meanwhile is no program.
-        let Ok(text) = fs::read_to_string(entry?.path()) else {
-            continue;
-        };
-        let value = |key: &str| -> Option<u64> {
-            text.lines()
-                .find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
-        };
-        if let (Some(id), Some(misses)) = (value("prog_id:"), value("recursion_misses:")) {
-            runs.insert(id, misses);
-        }
-    }
-    Ok(runs.values().sum())
-}
-
 /// Prints each figure beside its limit, and counts violations.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -113,6 +91,16 @@ impl Checks {
             measured,
             &format!("exactly {limit}"),
             measured == limit,
+        )
+    }
+
+    /// A figure that must not be more than this.
+    pub(super) fn at_most(&mut self, what: &str, measured: u64, limit: u64) -> Result<()> {
+        self.row(
+            what,
+            measured,
+            &format!("at most {limit}"),
+            measured <= limit,
         )
     }
 

@@ -189,9 +189,9 @@ fn one_port_many_connections(net: &Net) -> Result<Vec<End>> {
         close(second);
     }
     close(listener);
-    let minisocks = 200;
+    // A connect may reuse a TIME_WAIT that is older than a second, so their number varies.
     wait_for("the last ACK", CEILING, || {
-        Ok((net.connections()? == minisocks).then_some(()))
+        Ok((net.unfinished()? == 0).then_some(()))
     })?;
     Ok(ends)
 }

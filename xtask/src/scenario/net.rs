@@ -142,6 +142,15 @@ impl Net {
         Ok(rows()?.iter().filter(|row| row.state != listening).count())
     }
 
+    /// Connections that are not over: neither listening nor in TIME_WAIT.
+    pub fn unfinished(&self) -> Result<usize> {
+        let over = [State::TimeWait as u8, 10];
+        Ok(rows()?
+            .iter()
+            .filter(|row| !over.contains(&row.state))
+            .count())
+    }
+
     /// The namespace's own `Tcp` and `TcpExt` counters, which start at 0 with it.
     pub fn counters(&self) -> Result<BTreeMap<String, i64>> {
         let mut counters = BTreeMap::new();

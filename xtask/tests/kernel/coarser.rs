@@ -44,28 +44,12 @@ const TABLE: &[Row] = &[
         reason: "no tracepoint shows how a FIN_WAIT2 minisock ends",
     },
     Row {
-        backend: "fentry",
-        kernel: any,
-        case: "connect_shut_down",
-        role: "client",
-        says: &[("closer", None)],
-        reason: "in SYN_SENT shutdown() and connect(AF_UNSPEC) are the same call of tcp_disconnect",
-    },
-    Row {
-        backend: "kprobe",
-        kernel: any,
-        case: "connect_shut_down",
-        role: "client",
-        says: &[("closer", None)],
-        reason: "in SYN_SENT shutdown() and connect(AF_UNSPEC) are the same call of tcp_disconnect",
-    },
-    Row {
         backend: "tracepoint",
         kernel: any,
         case: "connect_shut_down",
         role: "client",
-        says: &[("closer", None), ("confidence", Some("inferred"))],
-        reason: "no tracepoint shows shutdown() or tcp_disconnect",
+        says: &[("confidence", Some("inferred"))],
+        reason: "no tracepoint shows tcp_disconnect",
     },
 ];
 
