@@ -7,6 +7,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
 };
+use observer_ebpf::wire::settings::ABSENT;
 use observer_ebpf::wire::{Snapshot, Task, Tuple, flag};
 
 use super::kernel::{self, Offset, Pointer, Read, copy, read};
@@ -146,6 +147,24 @@ pub(super) unsafe fn snapshot<R: Read>(part: *mut Snapshot, sock: Pointer, enter
     }
 }
 
+/// [`flag::HASHED`] and [`flag::HASHED_KNOWN`] of a socket that is about to leave its state.
+///
+/// # Safety
+/// As for [`Read::read`], and the socket is a full one.
+#[inline(always)]
+pub(super) unsafe fn hashed<R: Read>(sock: Pointer) -> u8 {
+    if kernel::SK_HASHED.load() == ABSENT {
+        return 0;
+    }
+    // SAFETY: the caller vouches for `sock`.
+    let pprev = unsafe { R::read::<u64>(sock, &kernel::SK_HASHED) };
+    if pprev == 0 {
+        flag::HASHED_KNOWN
+    } else {
+        flag::HASHED_KNOWN | flag::HASHED
+    }
+}
+
 /// [`flag::HAS_SOCKET`], or nothing.
 ///
 /// # Safety
@@ -195,9 +214,9 @@ fn release(socket: Pointer) -> u8 {
     if file.is_null() {
         return 0;
     }
-    let released = if kernel::FILE_REF.load() != observer_ebpf::wire::settings::ABSENT {
+    let released = if kernel::FILE_REF.load() != ABSENT {
         read::<i64>(file, &kernel::FILE_REF) < 0
-    } else if kernel::FILE_COUNT.load() != observer_ebpf::wire::settings::ABSENT {
+    } else if kernel::FILE_COUNT.load() != ABSENT {
         read::<i64>(file, &kernel::FILE_COUNT) == 0
     } else {
         return 0;

@@ -34,7 +34,8 @@ struct Seen {
     next: u64,
 }
 
-/// What the first programs reported on this CPU, newest in the place before `next`.
+/// What the first programs reported on this CPU. A place is free while its socket is 0; when
+/// none is, the marks left over from stand-ins that were skipped are overwritten in turn.
 #[map]
 static SEEN: PerCpuArray<Seen> = PerCpuArray::with_max_entries(1, 0);
 
@@ -54,6 +55,12 @@ pub(super) fn mark(event: Mark) {
         // SAFETY: the slot is this CPU's own. An interrupt's program that writes it at the
         // same time can cost a mark, and the event is then reported twice, never lost.
         let seen = unsafe { &mut *seen };
+        for place in &mut seen.marks {
+            if place.sock == 0 {
+                *place = event;
+                return;
+            }
+        }
         let next = seen.next as usize & (MARKS - 1);
         if let Some(place) = seen.marks.get_mut(next) {
             *place = event;

@@ -16,7 +16,10 @@ fn fentry_tcp_set_state(ctx: FEntryContext) {
     let sock: Pointer = ctx.arg(0);
     let new: u64 = ctx.arg(1);
     // SAFETY: argument 0 is a `struct sock`.
-    unsafe { changes::<Direct>(sock, fill::state_of::<Direct>(sock), new as u8) };
+    unsafe {
+        let hashed = fill::hashed::<Direct>(sock);
+        changes::<Direct>(sock, fill::state_of::<Direct>(sock), new as u8, hashed);
+    }
 }
 
 #[kprobe(function = "tcp_set_state")]
@@ -25,7 +28,10 @@ fn kprobe_tcp_set_state(ctx: ProbeContext) {
         return;
     };
     // SAFETY: argument 0 is a `struct sock`.
-    unsafe { changes::<Copied>(sock, fill::state_of::<Copied>(sock), new as u8) };
+    unsafe {
+        let hashed = fill::hashed::<Copied>(sock);
+        changes::<Copied>(sock, fill::state_of::<Copied>(sock), new as u8, hashed);
+    }
 }
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -34,7 +40,7 @@ fn tp_inet_sock_set_state(ctx: BtfTracePointContext) {
     let old: u64 = ctx.arg(1);
     let new: u64 = ctx.arg(2);
     // SAFETY: argument 0 is a `struct sock`.
-    unsafe { changes::<Direct>(sock, old as u8, new as u8) };
+    unsafe { changes::<Direct>(sock, old as u8, new as u8, 0) };
 }
 
 /// Runs after the program of either function or tracepoint: the tracepoint stands inside
@@ -48,17 +54,17 @@ fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
     // SAFETY: argument 0 is a `struct sock`.
     unsafe {
         if matters::<Direct>(sock, old, new) && !stand_in::take(stand_in::event(sock, old, new)) {
-            report::<Direct>(sock, old, new);
+            report::<Direct>(sock, old, new, 0);
         }
     }
 }
 
 #[inline(always)]
-unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8) {
+unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8) {
     // SAFETY: the caller vouches for `sock`.
     unsafe {
         if matters::<R>(sock, old, new) {
-            report::<R>(sock, old, new);
+            report::<R>(sock, old, new, hashed);
             stand_in::mark(stand_in::event(sock, old, new));
         }
     }
@@ -73,7 +79,7 @@ unsafe fn matters<R: Read>(sock: Pointer, old: u8, new: u8) -> bool {
 }
 
 #[inline(always)]
-unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8) {
+unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8) {
     // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
     send(
         Kind::StateChanged,
@@ -82,6 +88,7 @@ unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8) {
             fill::task(&raw mut (*record).task);
             fill::tuple::<R>(&raw mut (*record).tuple, sock, &INET_SPORT);
             fill::snapshot::<R>(&raw mut (*record).snapshot, sock, new);
+            (*record).snapshot.marks |= hashed;
             (*record).old_state = old;
             (*record).new_state = new;
         },

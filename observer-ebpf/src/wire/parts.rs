@@ -198,6 +198,12 @@ pub mod flag {
     pub const RELEASING_KNOWN: u8 = 4;
     /// [`Snapshot::marks`](super::Snapshot::marks): `TCP_REPAIR` is on.
     pub const REPAIR: u8 = 8;
+    /// [`Snapshot::marks`](super::Snapshot::marks): the socket stands in the table of
+    /// connections; a minisock that takes over takes its place there first.
+    pub const HASHED: u8 = 16;
+    /// [`Snapshot::marks`](super::Snapshot::marks): [`HASHED`] could be read. The tracepoint
+    /// cannot: it comes after the kernel took the socket out in any case.
+    pub const HASHED_KNOWN: u8 = 32;
 
     /// A three-valued byte: no.
     pub const NO: u8 = 0;

@@ -60,6 +60,7 @@ macro_rules! for_each_member {
             SK_LINGERTIME: "sock", "sk_lingertime", Required;
             SK_SOCKET: "sock", "sk_socket", Required;
             SK_CGROUP: "sock", "sk_cgrp_data.cgroup", Optional;
+            SK_HASHED: "sock", "__sk_common.skc_node.pprev", Optional;
             INET_SPORT: "inet_sock", "inet_sport", Required;
             ICSK_RETRANSMITS: "inet_connection_sock", "icsk_retransmits", Required;
             ICSK_PROBES_OUT: "inet_connection_sock", "icsk_probes_out", Required;

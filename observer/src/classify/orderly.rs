@@ -51,10 +51,10 @@ fn fin_wait2(closed: &Closed) -> Option<Found> {
     if closed.lossy() {
         return None;
     }
-    if !closed.sight.minisocks {
+    if closed.last_socket()?.hashed != Some(true) {
         return Found::inferred(
             Ending::ActiveClose,
-            "minisocks are not visible: the peer's FIN is assumed to follow",
+            "its minisock was not seen: the peer's FIN is assumed to follow",
         );
     }
     if closed.gap.is_some() {
@@ -68,7 +68,9 @@ fn fin_wait2(closed: &Closed) -> Option<Found> {
 
 /// TIME_WAIT was due, and the kernel had no room for it.
 pub(super) fn overflowed(closed: &Closed) -> bool {
-    closed.sight.minisocks
+    closed
+        .last_socket()
+        .is_some_and(|socket| socket.hashed == Some(true))
         && closed.gap.is_none()
         && closed.minisock.is_none()
         && closed.handover_due()

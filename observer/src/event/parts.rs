@@ -157,6 +157,10 @@ pub struct Socket {
     pub user_timeout: Option<Duration>,
     /// `TCP_REPAIR` is on.
     pub repair: bool,
+    /// It stands in the table of connections. A minisock that takes over takes its place there
+    /// before it goes to CLOSE (`inet_twsk_hashdance`, 5.10 to 7.2); `None` where the probe
+    /// comes too late to see it.
+    pub hashed: Option<bool>,
     /// Retransmissions in a row without an answer.
     pub retransmits: u8,
     /// Keepalive or window probes without an answer.

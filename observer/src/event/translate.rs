@@ -107,6 +107,7 @@ pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> S
         user_timeout: (snapshot.user_timeout_ms != 0)
             .then(|| Duration::from_millis(snapshot.user_timeout_ms.into())),
         repair: marked(flag::REPAIR),
+        hashed: marked(flag::HASHED_KNOWN).then(|| marked(flag::HASHED)),
         retransmits: snapshot.retransmits,
         probes: snapshot.probes,
         has_socket: marked(flag::HAS_SOCKET),

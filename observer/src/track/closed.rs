@@ -21,7 +21,9 @@ pub struct Closed {
     pub origin: Origin,
     /// The first event of it, whatever that was.
     pub first_at: Timestamp,
-    /// The state after the last change that was seen.
+    /// The state before the last change that was seen.
+    pub came_from: Option<State>,
+    /// The state after it.
     pub state: State,
     /// When it entered that state, if that was seen.
     pub since: Option<Timestamp>,

@@ -31,6 +31,7 @@ impl Closed {
             sight,
             origin,
             first_at: at,
+            came_from: None,
             state,
             since: None,
             phases: [None; Phase::ALL.len()],
@@ -68,6 +69,7 @@ impl Closed {
             self.note_gap(Gap::Sequence);
         }
         self.leave(old, at);
+        self.came_from = Some(old);
         (self.state, self.since) = (new, Some(at));
         self.note_identity(ends, netns, &socket);
         if matches!(old, State::FinWait1 | State::LastAck | State::Closing) && new != State::Closing

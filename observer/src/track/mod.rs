@@ -104,6 +104,9 @@ pub enum TimeWaitEnd {
     Other,
 }
 
+/// Final connections whose last change may still be told a second time.
+const RECENT: usize = 256;
+
 /// Tracks every connection end of the host.
 #[derive(Debug)]
 pub struct Tracker {
@@ -112,6 +115,8 @@ pub struct Tracker {
     table: Table,
     time_waits: TimeWaits,
     outputs: VecDeque<Output>,
+    /// Pointers of the latest connections that were final before their socket was destroyed.
+    recent: VecDeque<SockId>,
     last_loss: Option<Timestamp>,
     evictions: u64,
 }
@@ -125,6 +130,7 @@ impl Tracker {
             table: Table::default(),
             time_waits: TimeWaits::default(),
             outputs: VecDeque::new(),
+            recent: VecDeque::with_capacity(RECENT),
             last_loss: None,
             evictions: 0,
         }

@@ -10,10 +10,15 @@ use crate::event::{Body, SockId, State, Substate, Timestamp};
 use super::closed::{Closed, Fate, Gap, Origin};
 use super::facts::Change;
 use super::table::Slot;
-use super::{AFTER_EXIT, Output, Tracker};
+use super::{AFTER_EXIT, Output, RECENT, Tracker};
 
 /// How long a FIN_WAIT2 minisock that cannot be seen is given to answer data with a reset.
 const UNSEEN_MINISOCK: Duration = Duration::from_secs(1);
+
+/// A change can be told twice: by a program and by its stand-in, when an interrupt takes the
+/// mark between them away or the task goes to another CPU. A connection cannot make the same
+/// change again so soon, not with the same ends.
+const REPEATED_WITHIN: Duration = Duration::from_millis(100);
 
 /// What is to become of a record whose socket went to CLOSE.
 enum Outlook {
@@ -62,6 +67,10 @@ impl Tracker {
                 let Some(origin) = origin_of(&change) else {
                     return;
                 };
+                let told_again = origin == Origin::Unseen && change.new == State::Close;
+                if known.is_none() && told_again && self.recent.contains(&sock) {
+                    return;
+                }
                 let facts = Closed::new(self.sight, origin, change.at, change.old);
                 self.start(sock, Box::new(facts))
             }
@@ -77,8 +86,12 @@ impl Tracker {
     fn repeats(&mut self, slot: Slot, change: &Change) -> bool {
         self.table.record(slot).is_some_and(|record| {
             let facts = &record.facts;
-            (facts.state == change.new && facts.since == Some(change.at))
-                || (facts.born_at() == Some(change.at) && change.is_first())
+            let same_change = (facts.came_from, facts.state) == (Some(change.old), change.new)
+                && facts
+                    .since
+                    .is_some_and(|since| change.at.since(since) < REPEATED_WITHIN)
+                && (change.ends.is_none() || facts.ends.is_none() || change.ends == facts.ends);
+            same_change || (facts.born_at() == Some(change.at) && change.is_first())
         })
     }
 
@@ -164,9 +177,14 @@ impl Tracker {
 
     /// Takes a record out and says what is known of it.
     pub(super) fn finalise(&mut self, slot: Slot, gap: Option<Gap>) {
+        let sock = self.table.record(slot).and_then(|record| record.sock());
         let Some(mut closed) = self.table.remove(slot) else {
             return;
         };
+        if let Some(sock) = sock {
+            self.recent.truncate(RECENT - 1);
+            self.recent.push_front(sock);
+        }
         if self.last_loss.is_some_and(|loss| loss >= closed.first_at) {
             closed.note_gap(Gap::Loss);
         }
@@ -220,7 +238,7 @@ fn outlook(closed: &Closed) -> Outlook {
     if !closed.handover_due() || !closed.resets.is_empty() {
         return Outlook::UntilDestroyed;
     }
-    if closed.sight.minisocks {
+    if socket.hashed == Some(true) {
         return Outlook::UntilReplied;
     }
     let fin_acked = socket.sequences.snd_una == socket.sequences.write_seq;

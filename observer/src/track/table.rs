@@ -33,6 +33,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// The pointer that leads to it, as long as that means this connection.
+    pub(super) fn sock(&self) -> Option<SockId> {
+        self.sock
+    }
+
     /// Whether its ends lead to it.
     pub(super) fn held_by_ends(&self) -> bool {
         self.ends.is_some()

@@ -193,6 +193,10 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
             linger2: values.number("linger2", 0)?,
             user_timeout: values.optional("user_timeout")?.map(Duration::from_secs),
             repair: values.flag("repair"),
+            hashed: match (values.flag("hashed"), values.flag("unhashed")) {
+                (false, false) => None,
+                (hashed, _) => Some(hashed),
+            },
             retransmits: values.number("retransmits", 0)?,
             probes: values.number("probes", 0)?,
             has_socket: !values.flag("nosocket"),

@@ -41,6 +41,7 @@ pub(super) fn socket(error: u16, dead: bool, done: bool, release: Release) -> So
         linger2: 0,
         user_timeout: None,
         repair: false,
+        hashed: None,
         retransmits: 0,
         probes: 0,
         has_socket: !dead,
