@@ -55,7 +55,7 @@ metrics! {
     EVENTS: counter "tcp_observer_events_total" ["kind"]
         "Events that the probes delivered.";
     EVENTS_LOST: counter "tcp_observer_events_lost_total" ["kind"]
-        "Events that found no room in the ring buffer.";
+        "Events that found no room in the ring buffer, or that came while their probe was running.";
     DECODE_ERRORS: counter "tcp_observer_decode_errors_total" []
         "Ring records that are not events.";
     TRACKED: gauge "tcp_observer_tracked_connections" []
