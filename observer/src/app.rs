@@ -72,6 +72,7 @@ pub struct App {
     looked_at_losses: Timestamp,
     looked_at_wall: Timestamp,
     decode_errors: u64,
+    loss_told: bool,
 }
 
 impl App {
@@ -100,6 +101,7 @@ impl App {
             looked_at_losses: Timestamp(0),
             looked_at_wall: Timestamp(0),
             decode_errors: 0,
+            loss_told: false,
         }
     }
 
@@ -215,8 +217,9 @@ impl App {
     }
 
     /// Tells the tracker and the metrics of events and lines that were lost since the last
-    /// look. It comes before the tracker's timers, so that a connection that misses an event
-    /// is not taken for complete.
+    /// look. It comes before the tracker's timers, so that what they finalise is not taken for
+    /// complete; a connection whose last event was lost together with the batch before it can
+    /// be final by then.
     fn look_at_losses(&mut self, now: Timestamp) {
         self.looked_at_losses = now;
         match self.probes.ring.lost() {
@@ -243,6 +246,15 @@ impl App {
 
     fn count_lost(&mut self, now: Timestamp, lost: PerKind) {
         if lost.iter().any(|count| *count > 0) {
+            if !self.loss_told {
+                warn!(
+                    lost = lost.iter().sum::<u64>(),
+                    "events were lost, so some verdicts are partial; \
+                     tcp_observer_events_lost_total counts on; if the ring was full, a larger \
+                     --ring-size or a less busy CPU helps"
+                );
+                self.loss_told = true;
+            }
             self.tracker.handle_loss(now);
             self.metrics.count_lost(&lost);
         }

@@ -31,6 +31,10 @@ fn connecting(closed: &Closed, exit: &Exit) -> Option<Found> {
         _ if closed.reset_received.is_some() => Found::exact(Ending::ConnectRefused),
         // A RST that was missed, or ICMP port unreachable.
         errno::ECONNREFUSED if closed.gap.is_some() => None,
+        errno::ECONNREFUSED => Found::inferred(
+            Ending::Unreachable,
+            "no RST was seen, so it is taken for ICMP port unreachable",
+        ),
         errno::ECONNABORTED => Found::exact(Ending::DroppedSilently),
         errno::ETIMEDOUT => Found::exact(Ending::TimeoutConnect),
         error if error == socket.soft_error && socket.retransmits > 0 => {

@@ -62,8 +62,9 @@ fn destroyed(closed: &Closed, exit: &Exit) -> Option<Found> {
 fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
     let socket = &exit.socket;
     let seen = closed.reset_after_exit();
-    let assumed =
-        !closed.sight.resets_sent || (closed.gap.is_some() && !closed.reset_before_exit());
+    let assumed = !closed.sight.resets_sent
+        || (closed.gap.is_some() && !closed.reset_before_exit())
+        || (needs_reset(exit.from) && !socket.repair && !closed.reset_before_exit());
     if socket.error != 0 || !(seen || assumed) || exit.from == State::SynSent {
         return None;
     }
@@ -76,6 +77,14 @@ fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
         return Found::inferred(ending, "the reset itself was not seen");
     }
     None
+}
+
+/// States in which the kernel resets what is closed abortively (`tcp_need_reset`, 5.10 to 7.2).
+fn needs_reset(state: State) -> bool {
+    matches!(
+        state,
+        State::Established | State::CloseWait | State::FinWait1 | State::FinWait2 | State::SynRecv
+    )
 }
 
 fn abortive(closed: &Closed, exit: &Exit) -> Ending {

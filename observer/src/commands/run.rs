@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tracing::{info, warn};
 
 use crate::app::{App, Outlet};
@@ -70,15 +71,24 @@ pub(super) fn run(arguments: Run, log: &Log) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Opens without waiting: a FIFO that nobody reads is an error, not a reason to hang.
+fn append_to(path: &Path) -> std::io::Result<File> {
+    let file = File::options()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let flags = fcntl_getfl(&file)?;
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
 fn outlet(path: &Path, clock: &Arc<Clock>) -> anyhow::Result<Outlet> {
     let file = if path.as_os_str() == "-" {
         super::standard_output()?
     } else {
-        File::options()
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .open(path)
+        append_to(path)
             .with_context(|| format!("cannot write the events file {}", path.display()))?
     };
     let lines = Lines::start(

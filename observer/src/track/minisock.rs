@@ -64,7 +64,9 @@ impl Tracker {
             return;
         };
         let Some(slot) = self.table.minisock(minisock) else {
-            let end = self.time_waits.answered(minisock, answer, segment_is_reset);
+            let end = self
+                .time_waits
+                .answered(minisock, at, answer, segment_is_reset);
             self.outputs.extend(end.map(Output::TimeWaitEnded));
             return;
         };
@@ -78,21 +80,14 @@ impl Tracker {
                 self.note_minisock_reset(slot, at, None);
                 self.table.set_deadline(slot, at.after(AFTER_EXIT));
             }
-            Some(TwStatus::Success) if self.is_reset(slot, segment_is_reset) => {
+            // A RST that is believed takes the minisock away before this is told; one out of
+            // window, or one too many of them, changes nothing.
+            Some(TwStatus::Success) if segment_is_reset != Some(false) && self.has_ended(slot) => {
                 self.decide(slot, Fate::PeerReset, at, "reset_received");
-                if self.has_ended(slot) {
-                    self.finalise(slot, None);
-                } else {
-                    self.table.set_deadline(slot, at.after(AFTER_EXIT));
-                }
+                self.finalise(slot, None);
             }
             Some(TwStatus::Success | TwStatus::Ack | TwStatus::Syn) | None => {}
         }
-    }
-
-    /// Where the segment cannot be seen, only a minisock that is gone tells a RST.
-    fn is_reset(&mut self, slot: Slot, segment_is_reset: Option<bool>) -> bool {
-        segment_is_reset.unwrap_or_else(|| self.has_ended(slot))
     }
 
     fn has_ended(&mut self, slot: Slot) -> bool {
@@ -129,14 +124,16 @@ impl Tracker {
         }
     }
 
+    /// `tcp_abort` takes a minisock away within the call, or refuses it (before 6.1).
     pub(super) fn minisock_aborted(&mut self, minisock: SockId, at: Timestamp, task: Task) {
         match self.table.minisock(minisock) {
             Some(slot) => {
-                self.decide(slot, Fate::Aborted, at, "aborted");
+                if let Some(record) = self.table.record(slot) {
+                    record.aborted_at = Some(at);
+                }
                 self.with_slot(slot, |closed, _| closed.teardown.aborted = Some(task));
-                self.table.set_deadline(slot, at.after(AFTER_EXIT));
             }
-            None => self.time_waits.aborted(minisock),
+            None => self.time_waits.aborted(minisock, at),
         }
     }
 
@@ -165,10 +162,17 @@ impl Tracker {
             return;
         };
         record.minisock_gone = true;
+        let aborted = record
+            .aborted_at
+            .is_some_and(|aborted| at.since(aborted) < AFTER_EXIT);
         match (record.facts.fate(), expired) {
             (Some(_), _) => self.finalise(slot, None),
             (None, Some(true)) => {
                 self.decide(slot, Fate::Expired, at, "fin_wait2_expired");
+                self.finalise(slot, None);
+            }
+            (None, Some(false) | None) if aborted => {
+                self.decide(slot, Fate::Aborted, at, "aborted");
                 self.finalise(slot, None);
             }
             (None, Some(false) | None) => {

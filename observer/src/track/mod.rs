@@ -116,7 +116,7 @@ pub struct Tracker {
     time_waits: TimeWaits,
     outputs: VecDeque<Output>,
     /// Pointers of the latest connections that were final before their socket was destroyed.
-    recent: VecDeque<SockId>,
+    recent: VecDeque<(SockId, Timestamp)>,
     last_loss: Option<Timestamp>,
     evictions: u64,
 }
@@ -247,9 +247,12 @@ impl Tracker {
             }
             self.overtake(slot);
         }
-        self.start(
-            sock,
-            Box::new(Closed::new(self.sight, Origin::Unseen, at, state)),
-        )
+        // A child that dies before it is established shows itself in SYN_RECV first.
+        let origin = if state == State::SynRecv {
+            Origin::Accepted(at)
+        } else {
+            Origin::Unseen
+        };
+        self.start(sock, Box::new(Closed::new(self.sight, origin, at, state)))
     }
 }

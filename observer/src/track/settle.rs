@@ -5,12 +5,16 @@
 
 use std::time::Duration;
 
-use crate::event::{Body, SockId, State, Substate, Timestamp};
+use crate::event::{Body, Release, SockId, State, Substate, Timestamp};
 
 use super::closed::{Closed, Fate, Gap, Origin};
 use super::facts::Change;
 use super::table::Slot;
 use super::{AFTER_EXIT, Output, RECENT, Tracker};
+
+/// How long a socket that nobody holds is given to be destroyed: the task that closes it sends
+/// its reset first, and may be kept off the CPU in between.
+const DOOMED: Duration = Duration::from_secs(5);
 
 /// How long a FIN_WAIT2 minisock that cannot be seen is given to answer data with a reset.
 const UNSEEN_MINISOCK: Duration = Duration::from_secs(1);
@@ -67,8 +71,7 @@ impl Tracker {
                 let Some(origin) = origin_of(&change) else {
                     return;
                 };
-                let told_again = origin == Origin::Unseen && change.new == State::Close;
-                if known.is_none() && told_again && self.recent.contains(&sock) {
+                if known.is_none() && self.is_told_again(sock, origin, &change) {
                     return;
                 }
                 let facts = Closed::new(self.sight, origin, change.at, change.old);
@@ -93,6 +96,16 @@ impl Tracker {
                 && (change.ends.is_none() || facts.ends.is_none() || change.ends == facts.ends);
             same_change || (facts.born_at() == Some(change.at) && change.is_first())
         })
+    }
+
+    /// The last change of a connection that is final already, told a second time.
+    fn is_told_again(&self, sock: SockId, origin: Origin, change: &Change) -> bool {
+        origin == Origin::Unseen
+            && change.new == State::Close
+            && self
+                .recent
+                .iter()
+                .any(|(recent, at)| *recent == sock && change.at.since(*at) < REPEATED_WITHIN)
     }
 
     /// A change that only a new connection makes.
@@ -128,7 +141,12 @@ impl Tracker {
         };
         match outlook(&record.facts) {
             Outlook::Final => self.finalise(slot, None),
-            Outlook::UntilDestroyed => self.table.set_deadline(slot, at.after(AFTER_EXIT)),
+            Outlook::UntilDestroyed => {
+                let socket = &record.facts.exit.as_ref().map(|exit| &exit.socket);
+                let doomed = socket.is_some_and(|it| it.dead || it.release == Release::Yes);
+                let patience = if doomed { DOOMED } else { AFTER_EXIT };
+                self.table.set_deadline(slot, at.after(patience));
+            }
             Outlook::UntilReplied => {
                 record.awaits_reply = true;
                 self.table.set_deadline(slot, at.after(AFTER_EXIT));
@@ -181,9 +199,9 @@ impl Tracker {
         let Some(mut closed) = self.table.remove(slot) else {
             return;
         };
-        if let Some(sock) = sock {
+        if let (Some(sock), Some(exit)) = (sock, &closed.exit) {
             self.recent.truncate(RECENT - 1);
-            self.recent.push_front(sock);
+            self.recent.push_front((sock, exit.at));
         }
         if self.last_loss.is_some_and(|loss| loss >= closed.first_at) {
             closed.note_gap(Gap::Loss);

@@ -22,6 +22,8 @@ pub(super) struct Record {
     pub(super) facts: Box<Closed>,
     /// A reset in answer to a segment may follow after `Destroyed`.
     pub(super) awaits_reply: bool,
+    /// When an administrator asked to destroy its minisock; an older kernel may refuse.
+    pub(super) aborted_at: Option<Timestamp>,
     /// Its minisock is gone.
     pub(super) minisock_gone: bool,
     sock: Option<SockId>,
@@ -84,6 +86,7 @@ impl Table {
         let record = Record {
             facts,
             awaits_reply: false,
+            aborted_at: None,
             minisock_gone: false,
             sock: Some(sock),
             minisock: None,

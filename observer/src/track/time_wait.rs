@@ -18,7 +18,7 @@ const PENDING: usize = 4096;
 /// The short memory of TIME_WAIT ends.
 #[derive(Debug, Default)]
 pub(super) struct TimeWaits {
-    recent: VecDeque<(SockId, TimeWaitEnd)>,
+    recent: VecDeque<(SockId, TimeWaitEnd, Timestamp)>,
     pending: VecDeque<Pending>,
 }
 
@@ -34,11 +34,12 @@ impl TimeWaits {
     pub(super) fn answered(
         &mut self,
         minisock: SockId,
+        at: Timestamp,
         answer: Option<TwStatus>,
         segment_is_reset: Option<bool>,
     ) -> Option<TimeWaitEnd> {
         match answer? {
-            TwStatus::Syn => self.remember(minisock, TimeWaitEnd::Reused),
+            TwStatus::Syn => self.remember(minisock, TimeWaitEnd::Reused, at),
             TwStatus::Success if segment_is_reset != Some(false) => {
                 let killed = self
                     .pending
@@ -52,9 +53,9 @@ impl TimeWaits {
         None
     }
 
-    /// An administrator destroys the minisock.
-    pub(super) fn aborted(&mut self, minisock: SockId) {
-        self.remember(minisock, TimeWaitEnd::Destroyed);
+    /// An administrator asks to destroy the minisock.
+    pub(super) fn aborted(&mut self, minisock: SockId, at: Timestamp) {
+        self.remember(minisock, TimeWaitEnd::Destroyed, at);
     }
 
     /// The minisock is gone. `None`: how is known later.
@@ -71,8 +72,8 @@ impl TimeWaits {
         let told = self
             .recent
             .iter()
-            .rposition(|(recent, _)| *recent == minisock);
-        if let Some((_, how)) = told.and_then(|index| self.recent.remove(index)) {
+            .rposition(|(recent, _, told)| *recent == minisock && at.since(*told) < AFTER_EXIT);
+        if let Some((_, how, _)) = told.and_then(|index| self.recent.remove(index)) {
             return Some(how);
         }
         let otherwise = if task.comm.starts_with("kworker") {
@@ -101,10 +102,10 @@ impl TimeWaits {
         self.pending.front().map(|end| end.deadline)
     }
 
-    fn remember(&mut self, minisock: SockId, how: TimeWaitEnd) {
+    fn remember(&mut self, minisock: SockId, how: TimeWaitEnd, at: Timestamp) {
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back((minisock, how));
+        self.recent.push_back((minisock, how, at));
     }
 }
