@@ -3,7 +3,7 @@
 //! Takes the outcome of every part of the plan; gives the [`Coverage`]. Pure.
 
 use observer_ebpf::wire::Kind;
-use observer_ebpf::wire::manifest::{Extra, Program, Question, Twin};
+use observer_ebpf::wire::manifest::{Extra, Hook, Program, Question, Twin};
 
 use super::{Answer, Coverage};
 use crate::track::Sight;
@@ -87,6 +87,14 @@ fn has(question: Question, extra: Extra, outcomes: &[Outcome]) -> bool {
         .any(|program| program.extras.contains(&extra))
 }
 
+fn returns_by_kprobe(question: Question, outcomes: &[Outcome]) -> bool {
+    outcomes
+        .iter()
+        .filter(|one| one.question == question)
+        .flat_map(|one| &one.attached)
+        .any(|program| matches!(program.hook, Hook::Kretprobe(_)))
+}
+
 fn blind_to(question: Question, outcomes: &[Outcome]) -> Option<&'static str> {
     if !answered(question, outcomes) {
         return Some(unanswered(question));
@@ -99,6 +107,10 @@ fn blind_to(question: Question, outcomes: &[Outcome]) -> Option<&'static str> {
         Question::ResetReceived if !has(question, Extra::Segment, outcomes) => Some(
             "whether a RST arrived or data came after close; inferred from the reset that \
              answers the data",
+        ),
+        Question::Accept if returns_by_kprobe(question, outcomes) => Some(
+            "who accepted, where more threads wait in accept() than the kernel keeps instances \
+             of a kretprobe for",
         ),
         Question::State
         | Question::Close

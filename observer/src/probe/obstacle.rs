@@ -2,7 +2,7 @@
 //!
 //! Takes facts and outcomes; gives a [`StartError`], or advice. Pure.
 
-use observer_ebpf::wire::manifest::Question;
+use observer_ebpf::wire::manifest::{Question, Twin};
 
 use super::coverage::Outcome;
 use super::kernel::{BTF, Facts};
@@ -107,7 +107,22 @@ pub(super) fn advice(facts: &Facts, answers: &[Answer]) -> Vec<String> {
     } else if tried_and_failed(&["kprobe_", "kretprobe_"]) {
         advice.push("some kprobes are refused here; the failures say why".to_owned());
     }
+    let limited = |answer: &&Answer| answer.blind_to.is_some() && answer.failures.is_empty();
+    advice.extend(answers.iter().filter(limited).map(within_limits));
     advice
+}
+
+/// What to do about a question whose probe attached at once and yet cannot tell all.
+fn within_limits(answer: &Answer) -> String {
+    let question = answer.question;
+    if question == Question::ResetReply.label() {
+        return format!("{question}: Linux 6.12 shows all of it; here `--backend kprobe` does");
+    }
+    let by_tracepoint = answer.twin == Some(Twin::Tracepoint.label());
+    if question == Question::ResetReceived.label() && !by_tracepoint {
+        return format!("{question}: Linux 5.15 shows it to fentry and kprobes; 5.10 cannot");
+    }
+    format!("{question}: `--backend auto` picks a probe that may show more")
 }
 
 /// An error and its causes in one line.
