@@ -73,7 +73,7 @@ pub(crate) fn second(
         let too_many = too_many.clone();
         let name = format!("{}::{}", doubt.scenario.name, doubt.backend);
         trial(session, results, name, move || match too_many {
-            Some(why) => Err(format!("{}\n{why}", doubt.first).into()),
+            Some(why) => Err(format!("{}\n{why}", doubt.first.trim_end()).into()),
             None => second_try(session, &doubt),
         })
     };
@@ -82,7 +82,7 @@ pub(crate) fn second(
 
 /// Performs the scenario once more; all backends that doubted share it.
 pub(crate) fn second_try(session: &'static Session, doubt: &Doubt) -> Result<Outcome, Failed> {
-    let (scenario, backend, first) = (doubt.scenario, doubt.backend, &doubt.first);
+    let (scenario, backend, first) = (doubt.scenario, doubt.backend, doubt.first.trim_end());
     let latest = if scenario.name == SLOW {
         LATEST_SLOW_START
     } else {
