@@ -21,6 +21,7 @@ mod resets;
 mod scripted;
 mod silence;
 
+use std::io::{self, ErrorKind};
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -88,5 +89,41 @@ impl Scenario {
         let ends = (self.run)(&net)?;
         net.check_counters(self.counters)?;
         Ok(Performed { net, ends })
+    }
+}
+
+/// Whether a scenario failed because something took longer than its ceiling.
+pub fn timed_out(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause.downcast_ref().map(io::Error::kind);
+        // A socket whose read ceiling passes says EAGAIN; `wait_for` says how long it waited.
+        matches!(kind, Some(ErrorKind::WouldBlock | ErrorKind::TimedOut))
+            || waited_seconds(&cause.to_string())
+    })
+}
+
+fn waited_seconds(text: &str) -> bool {
+    let rest = text.strip_prefix("waited ");
+    rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyhow::bail;
+
+    use super::*;
+
+    #[test]
+    fn a_passed_ceiling_is_told_from_another_error() {
+        let late = clock::wait_for("nothing", Duration::ZERO, || Ok(None::<()>))
+            .context("it did not do what it claims")
+            .unwrap_err();
+        assert!(timed_out(&late), "{late:#}");
+        let read: Result<()> = Err(io::Error::from(ErrorKind::WouldBlock)).context("cannot read");
+        assert!(timed_out(&read.unwrap_err()));
+        let other = || -> Result<()> { bail!("waited for control bits 0x11, got a RST") };
+        assert!(!timed_out(&other().unwrap_err()));
     }
 }

@@ -11,10 +11,11 @@ mod coarser;
 mod loaded;
 mod results;
 mod session;
+mod tries;
 
 use std::process::ExitCode;
 
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Trial};
 
 use results::Results;
 use session::Session;
@@ -32,16 +33,26 @@ fn main() -> anyhow::Result<ExitCode> {
 
     let results = Results::from_env()?;
     let session = Session::from_env()?;
-    // The agents stop before each of them is tried alone.
-    let stages = [
-        libtest_mimic::run(&arguments, cases::together(session, results)),
-        libtest_mimic::run(&one_by_one, cases::stops(session, results)),
-        libtest_mimic::run(&one_by_one, cases::alone(session, results)),
-    ];
+    let first = libtest_mimic::run(&arguments, cases::together(session, results));
+    let mut failed = first.has_failed();
+    let mut stage = |cases: Vec<Trial>| {
+        failed |= libtest_mimic::run(&one_by_one, cases).has_failed();
+    };
     if !arguments.list {
-        results.end()?;
+        let ran = first.num_passed + first.num_failed + first.num_ignored;
+        let second = tries::second(session, results, usize::try_from(ran)?);
+        if !second.is_empty() {
+            stage(second);
+        }
     }
-    if stages.iter().any(libtest_mimic::Conclusion::has_failed) {
+    stage(cases::late(session, results));
+    // The agents stop before each of them is tried alone.
+    stage(cases::stops(session, results));
+    stage(cases::alone(session, results));
+    if !arguments.list {
+        failed |= !results.end()?;
+    }
+    if failed {
         return Ok(ExitCode::from(101));
     }
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,9 @@ use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 use serde_json::Value;
 use xtask::agent::{Agent, Records};
-use xtask::scenario::{Performed, Scenario};
+use xtask::scenario::{Performed, Scenario, timed_out};
+
+use crate::tries::Doubts;
 
 /// Every backend of the agent.
 pub(crate) const BACKENDS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
@@ -24,8 +26,25 @@ pub(crate) struct Session {
     pub(crate) agent: Result<PathBuf, String>,
     /// The backends to test.
     pub(crate) backends: Vec<&'static str>,
+    /// The cases that wait for a second try.
+    pub(crate) doubts: Doubts,
     running: OnceLock<BTreeMap<&'static str, Running>>,
-    performed: Mutex<BTreeMap<&'static str, &'static OnceLock<Result<Performed, String>>>>,
+    passed: Mutex<Vec<(&'static Scenario, &'static str)>>,
+    performed: Performances,
+    performed_again: Performances,
+}
+
+type Performances = Mutex<BTreeMap<&'static str, &'static OnceLock<Done>>>;
+
+/// A scenario that ran, or did not do what it claims.
+pub(crate) type Done = Result<Performed, Undone>;
+
+/// Why a scenario did not do what it claims.
+#[derive(Debug)]
+pub(crate) struct Undone {
+    pub(crate) why: String,
+    /// A ceiling passed.
+    pub(crate) timed_out: bool,
 }
 
 /// An agent that was started with the others, or why it was not.
@@ -53,8 +72,11 @@ impl Session {
         Ok(Box::leak(Box::new(Self {
             agent,
             backends,
+            doubts: Doubts::default(),
             running: OnceLock::new(),
+            passed: Mutex::default(),
             performed: Mutex::default(),
+            performed_again: Mutex::default(),
         })))
     }
 
@@ -83,32 +105,60 @@ impl Session {
     }
 
     /// Performs a scenario once for all backends.
-    pub(crate) fn perform(
-        &self,
-        scenario: &'static Scenario,
-    ) -> &'static Result<Performed, String> {
-        let cell = *self
-            .performed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(scenario.name)
-            .or_insert_with(|| Box::leak(Box::new(OnceLock::new())));
-        // The namespace of each is kept until the end, so that no inode number comes twice.
-        cell.get_or_init(|| scenario.perform().map_err(|error| format!("{error:#}")))
+    pub(crate) fn perform(&self, scenario: &'static Scenario) -> &'static Done {
+        once(&self.performed, scenario)
     }
 
-    /// The scenarios performed so far.
-    pub(crate) fn all_performed(&self) -> Vec<(&'static str, &'static Performed)> {
-        let cells = self
-            .performed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let done = |cell: &'static OnceLock<Result<Performed, String>>| cell.get()?.as_ref().ok();
-        cells
-            .iter()
-            .filter_map(|(name, cell)| Some((*name, done(cell)?)))
-            .collect()
+    /// Performs it once more, in a fresh namespace, for all backends that doubted.
+    pub(crate) fn perform_again(&self, scenario: &'static Scenario) -> &'static Done {
+        once(&self.performed_again, scenario)
     }
+
+    /// Notes that a backend was right about a scenario at once.
+    pub(crate) fn pass(&self, scenario: &'static Scenario, backend: &'static str) {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        passed.push((scenario, backend));
+    }
+
+    /// The scenarios that a backend was right about at once.
+    pub(crate) fn passed(&self, backend: &str) -> Vec<&'static Scenario> {
+        let passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it = passed.iter().filter(|(_, by)| *by == backend);
+        of_it.map(|(scenario, _)| *scenario).collect()
+    }
+
+    /// The scenarios performed so far, second tries included.
+    pub(crate) fn all_performed(&self) -> Vec<(&'static str, &'static Performed)> {
+        let mut all = Vec::new();
+        for performances in [&self.performed, &self.performed_again] {
+            let cells = performances.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = |cell: &'static OnceLock<Done>| cell.get()?.as_ref().ok();
+            all.extend(
+                cells
+                    .iter()
+                    .filter_map(|(name, cell)| Some((*name, done(cell)?))),
+            );
+        }
+        all
+    }
+}
+
+fn once(performances: &Performances, scenario: &'static Scenario) -> &'static Done {
+    let cell = *performances
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(scenario.name)
+        .or_insert_with(|| Box::leak(Box::new(OnceLock::new())));
+    // The namespace of each is kept until the end, so that no inode number comes twice.
+    cell.get_or_init(|| perform(scenario))
+}
+
+/// Performs a scenario.
+pub(crate) fn perform(scenario: &Scenario) -> Done {
+    scenario.perform().map_err(|error| Undone {
+        why: format!("{error:#}"),
+        timed_out: timed_out(&error),
+    })
 }
 
 fn agent() -> Result<PathBuf, String> {

@@ -4,12 +4,16 @@
 //! gives each difference in words. Exact: no record missing, none too many, and each
 //! attribute that the truth states equal.
 
+mod decision;
+
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::agent::Record;
 use crate::scenario::truth::{End, canonical};
+
+pub use decision::{Decision, allowed, decide, decide_undone, first_mismatch};
 
 /// A verdict that a backend cannot make as fine as the truth, and the one it must make instead.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +52,13 @@ pub fn judge<'a>(
     let mut order: Vec<&End> = ends.iter().collect();
     order.sort_by_key(|end| end.local.is_none());
     for end in order {
-        let place = left.iter().position(|record| belongs(end, record));
+        // Of two records for one end, the wrong one is the one too many.
+        let right =
+            |record: &&Record| belongs(end, record) && differences(end, record, coarser).is_empty();
+        let place = left
+            .iter()
+            .position(right)
+            .or_else(|| left.iter().position(|record| belongs(end, record)));
         let record = place.map(|place| left.swap_remove(place));
         let wrong = match record {
             Some(record) => differences(end, record, coarser),
@@ -200,7 +210,7 @@ fn show(thing: Option<impl std::fmt::Display>) -> String {
 mod tests {
     use super::*;
 
-    fn end() -> End {
+    pub(super) fn end() -> End {
         let (local, peer) = (
             "127.0.0.1:1".parse().unwrap(),
             "127.0.0.1:2".parse().unwrap(),
@@ -208,11 +218,15 @@ mod tests {
         End::client(local, peer, "active_close")
     }
 
-    fn record(ending: &str) -> Record {
+    pub(super) fn record(ending: &str) -> Record {
+        record_with(ending, "exact")
+    }
+
+    pub(super) fn record_with(ending: &str, confidence: &str) -> Record {
         let line = json!({
             "role": "client", "local": "[::ffff:127.0.0.1]:1", "peer": "127.0.0.1:2", "netns": 7,
             "ending": ending, "closer": null, "time_wait": "local", "timeline_dropped": 0,
-            "confidence": "exact", "initiator": "local", "half_closed": false, "timeline": [{"event": "fin_sent"}],
+            "confidence": confidence, "initiator": "local", "half_closed": false, "timeline": [{"event": "fin_sent"}],
             "left_behind": {"unread": 0, "unsent": 0, "unacked": 0},
         });
         Record::parse(&line.to_string()).unwrap()
