@@ -162,6 +162,13 @@ pub struct ResetFact {
     pub reason: Option<ResetReason>,
 }
 
+impl ResetFact {
+    /// A segment was answered, and the connection went on.
+    pub(super) fn is_in_passing(&self) -> bool {
+        self.source == ResetSource::Reply && !self.after_exit
+    }
+}
+
 /// What makes this host send a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetSource {

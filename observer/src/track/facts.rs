@@ -210,6 +210,11 @@ impl Closed {
             },
             steps,
         );
+        if self.resets.len() >= Self::MOST_RESETS
+            && let Some(reply) = self.resets.iter().position(ResetFact::is_in_passing)
+        {
+            self.resets.remove(reply);
+        }
         if self.resets.len() < Self::MOST_RESETS {
             let (after_exit, state) = (self.exit.is_some(), self.state);
             self.resets.push(ResetFact {
