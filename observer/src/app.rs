@@ -11,14 +11,18 @@ use std::time::Duration;
 use observer_ebpf::wire::Kind;
 use tracing::{debug, warn};
 
+use crate::auditor::Auditor;
 use crate::classify::{Verdict, classify};
 use crate::clock::Clock;
 use crate::event::{Decoder, Timestamp};
 use crate::probe::Probes;
 use crate::settings::{Filter, LIMITS};
+use crate::sink::board::Board;
 use crate::sink::lines::Lines;
+use crate::sink::names::{Cause, LOSSES};
 use crate::sink::prometheus::{Metrics, PerKind};
 use crate::stop::Stop;
+use crate::surveyor::Surveyor;
 use crate::track::{Output, Tracker};
 
 /// Records taken from the ring before the loop looks at its timers again.
@@ -61,6 +65,9 @@ pub struct App {
     clock: Arc<Clock>,
     stop: Stop,
     outlet: Option<Outlet>,
+    auditor: Option<Auditor>,
+    surveyor: Option<Surveyor>,
+    board: Option<Arc<Board>>,
     /// The drop counters and the lost lines when they were last looked at.
     lost: PerKind,
     skipped: PerKind,
@@ -72,7 +79,9 @@ pub struct App {
     looked_at_losses: Timestamp,
     looked_at_wall: Timestamp,
     decode_errors: u64,
-    loss_told: bool,
+    gaps: u64,
+    /// Indexed by cause.
+    loss_told: [bool; LOSSES.len()],
 }
 
 impl App {
@@ -93,6 +102,9 @@ impl App {
             clock,
             stop,
             outlet,
+            auditor: None,
+            surveyor: None,
+            board: None,
             lost: PerKind::default(),
             skipped: PerKind::default(),
             lines_lost: 0,
@@ -101,8 +113,31 @@ impl App {
             looked_at_losses: Timestamp(0),
             looked_at_wall: Timestamp(0),
             decode_errors: 0,
-            loss_told: false,
+            gaps: 0,
+            loss_told: [false; LOSSES.len()],
         }
+    }
+
+    /// Lets an auditor see all that is observed from here on.
+    #[must_use]
+    pub fn audited_by(mut self, auditor: Auditor) -> Self {
+        self.auditor = Some(auditor);
+        self
+    }
+
+    /// Answers what the census asks.
+    #[must_use]
+    pub fn asked_by(mut self, surveyor: Surveyor) -> Self {
+        self.surveyor = Some(surveyor);
+        self
+    }
+
+    /// Leaves the endings of the last minutes there, for the web.
+    #[must_use]
+    pub fn told_on(mut self, board: Arc<Board>) -> Self {
+        board.endings.begin(self.clock.now());
+        self.board = Some(board);
+        self
     }
 
     /// Runs until told to stop, or until the outlet has all its lines; then detaches the
@@ -135,15 +170,24 @@ impl App {
         if now.since(self.looked_at_losses) >= LOSS_PERIOD {
             self.look_at_losses(now);
         }
-        if now.since(self.looked_at_wall) >= IDLE {
+        let second = now.since(self.looked_at_wall) >= IDLE;
+        if second {
             self.clock.refresh();
             self.looked_at_wall = now;
             self.look_at_skips(now);
         }
         self.tracker.handle_timeout(self.horizon);
-        self.deliver();
+        self.deliver(now);
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.answers.answer_asked(&mut self.tracker);
+        }
+        if let Some(auditor) = self.auditor.as_mut().filter(|_| second) {
+            auditor.round(self.horizon);
+        }
+        self.look_at_gaps(now);
         self.metrics
             .track(self.tracker.tracked(), self.tracker.evictions());
+        self.metrics.drop_stacks(self.tracker.stacks_dropped());
         more
     }
 
@@ -182,16 +226,33 @@ impl App {
     }
 
     /// Hands on what the tracker has to say.
-    fn deliver(&mut self) {
+    fn deliver(&mut self, now: Timestamp) {
         while let Some(output) = self.tracker.next_output() {
+            if let Some(auditor) = &mut self.auditor {
+                auditor.note_output(&output);
+            }
             match output {
                 Output::Closed(closed) => {
                     let verdict = classify(&closed);
                     self.metrics.count_verdict(&verdict);
+                    if let Some(auditor) = &mut self.auditor {
+                        auditor.note_verdict(&verdict);
+                    }
+                    if let Some(surveyor) = &mut self.surveyor {
+                        surveyor.answers.note_verdict(&verdict);
+                    }
+                    if let Some(board) = &self.board {
+                        board.endings.note(now, &verdict);
+                    }
                     self.print(verdict);
                 }
-                Output::LooseReset(cause) => self.metrics.count_reset(cause),
-                Output::TimeWaitEnded(end) => self.metrics.count_time_wait(end),
+                Output::LooseReset { cause, .. } => self.metrics.count_reset(cause),
+                Output::TimeWaitEnded(end) => self.metrics.count_time_wait(end.how),
+                // The verdict counts it, once the connection ends.
+                Output::ResetSent { .. }
+                | Output::MinisockStarted { .. }
+                | Output::UnknownExpired { .. }
+                | Output::Stillborn { .. } => {}
             }
         }
     }
@@ -224,7 +285,7 @@ impl App {
         self.looked_at_losses = now;
         match self.probes.ring.lost() {
             Ok(lost) => {
-                self.count_lost(now, since(self.lost, lost));
+                self.count_lost(now, Cause::RingFull, since(self.lost, lost));
                 self.lost = lost;
             }
             Err(error) => warn!(%error, "cannot read the drop counters; lost events go unnoticed"),
@@ -237,26 +298,49 @@ impl App {
         }
     }
 
+    /// Tells the web of connections that it will not hear the end of: no longer followed, or told
+    /// in a record that is no event.
+    fn look_at_gaps(&mut self, now: Timestamp) {
+        let gaps = self.tracker.evictions() + self.decode_errors;
+        if gaps > self.gaps {
+            self.gaps = gaps;
+            if let Some(board) = &self.board {
+                board.endings.note_loss(now);
+            }
+        }
+    }
+
     /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe.
     fn look_at_skips(&mut self, now: Timestamp) {
         let skipped = self.probes.ring.skipped();
-        self.count_lost(now, since(self.skipped, skipped));
+        self.count_lost(now, Cause::ProbeBusy, since(self.skipped, skipped));
         self.skipped = skipped;
     }
 
-    fn count_lost(&mut self, now: Timestamp, lost: PerKind) {
+    fn count_lost(&mut self, now: Timestamp, cause: Cause, lost: PerKind) {
         if lost.iter().any(|count| *count > 0) {
-            if !self.loss_told {
+            let told = self.loss_told.get_mut(cause as usize);
+            if let Some(told) = told.filter(|told| !**told) {
+                *told = true;
+                let why = match cause {
+                    Cause::RingFull => {
+                        "the ring was full, which a larger --ring-size or a less busy CPU helps"
+                    }
+                    Cause::ProbeBusy => {
+                        "an interrupt found a probe running, as happens now and then"
+                    }
+                };
                 warn!(
                     lost = lost.iter().sum::<u64>(),
-                    "events were lost, so some verdicts are partial; \
-                     tcp_observer_events_lost_total counts on; if the ring was full, a larger \
-                     --ring-size or a less busy CPU helps"
+                    "events were lost, so some verdicts are partial: {why}; \
+                     tcp_observer_events_lost_total counts on"
                 );
-                self.loss_told = true;
             }
             self.tracker.handle_loss(now);
-            self.metrics.count_lost(&lost);
+            if let Some(board) = &self.board {
+                board.endings.note_loss(now);
+            }
+            self.metrics.count_lost(cause, &lost);
         }
     }
 
@@ -269,9 +353,19 @@ impl App {
                 .clamp(GATHER, IDLE)
         });
         let stop = self.stop.clone();
+        let surveyor = &mut self.surveyor;
+        let ask = async {
+            match surveyor {
+                Some(surveyor) => surveyor.answers.next().await,
+                None => None,
+            }
+        };
         tokio::select! {
             biased;
             () = stop.wait() => {}
+            Some(ask) = ask => if let Some(surveyor) = &mut self.surveyor {
+                surveyor.answers.answer(ask, &mut self.tracker);
+            },
             ready = self.probes.ring.readable() => {
                 ready?;
                 tokio::time::sleep(GATHER).await;

@@ -4,6 +4,7 @@
 //! No other module asks a clock for the time.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -41,6 +42,11 @@ impl Clock {
     /// The time since boot, suspend included.
     pub fn now(&self) -> Timestamp {
         Timestamp(u64::try_from(read(ClockId::Boottime)).unwrap_or(0))
+    }
+
+    /// The time that the calling thread has spent on a CPU.
+    pub fn thread_cpu() -> Duration {
+        Duration::from_nanos(u64::try_from(read(ClockId::ThreadCPUTime)).unwrap_or(0))
     }
 
     /// Reads the wall clock again.

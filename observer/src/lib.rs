@@ -3,6 +3,7 @@
 //! ```text
 //! kernel hook ─bytes─▶ ring ─▶ decode ─Event─▶ track ─Closed─▶ classify ─Verdict─▶ sinks
 //! └ observer-ebpf ┘    shell    └──────── pure core: no IO, no clock, no locks ───┘  shell
+//! the kernel's own counters ─────────────Reading─────────────▶ audit ──Account──▶ sinks
 //! ```
 //!
 //! The core takes the time as an argument and cannot fail; everything that reads a clock, a
@@ -16,13 +17,29 @@ pub mod track;
 
 pub mod classify;
 
+pub mod audit;
+
+pub mod census;
+
+pub mod detect;
+
 pub mod probe;
 
 pub mod clock;
 
+pub mod netns;
+
 pub mod stop;
 
 pub mod sink;
+
+pub mod auditor;
+
+pub mod asks;
+
+pub mod symbols;
+
+pub mod surveyor;
 
 pub mod app;
 

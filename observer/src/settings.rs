@@ -12,11 +12,23 @@ use crate::track::Limits;
 /// Where a scraper finds the agent unless told otherwise (RFC 793).
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:10793";
 
+/// Time between two readings of the kernel's counters unless told otherwise.
+pub const DEFAULT_AUDIT_INTERVAL: &str = "30s";
+
+/// Age from which a socket in CLOSE_WAIT counts as leaked unless told otherwise.
+pub const DEFAULT_LEAK_AFTER: &str = "60s";
+
+/// Time from one census to the next unless told otherwise.
+pub const DEFAULT_CENSUS_INTERVAL: &str = "15s";
+
 /// Bounds of the tracker's memory.
 pub const LIMITS: Limits = Limits {
     connections: 262_144,
     steps: 32,
 };
+
+/// No dashboard shows more, and every one of them is a burden to Prometheus.
+const MOST_SERIES: usize = 200;
 
 /// The kernel keeps 15 bytes of a thread's name.
 const COMM_BYTES: usize = 15;
@@ -82,8 +94,12 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 /// A path such as `/metrics`.
 pub fn telemetry_path(text: &str) -> Result<String, String> {
-    let taken = ["/", "/status", "/-/healthy", "/-/ready"];
-    if taken.contains(&text) {
+    let taken = ["/", "/status"].contains(&text);
+    if taken
+        || ["/api/", "/page/", "/-/"]
+            .iter()
+            .any(|it| text.starts_with(it))
+    {
         return Err(format!("{text} is served already; choose another path"));
     }
     let plain =
@@ -104,6 +120,23 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         Ok(_) | Err(_) => Err(format!("{wanted}, longer than zero")),
     }
+}
+
+/// A span between a second and an hour: each reading costs the kernel a look at every CPU, each
+/// census a walk over its table of connections.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("expected a time from 1s to 1h".to_owned())
+    }
+}
+
+/// How many names or numbers have series of their own.
+pub fn most(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number <= MOST_SERIES);
+    number.ok_or_else(|| format!("expected a number from 0 to {MOST_SERIES}"))
 }
 
 /// A thread's name as the kernel keeps it.
@@ -177,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_is_neither_too_short_nor_too_long() {
+        assert_eq!(
+            interval(DEFAULT_AUDIT_INTERVAL),
+            Ok(Duration::from_secs(30))
+        );
+        assert_eq!(interval("1s"), Ok(Duration::from_secs(1)));
+        for text in ["999ms", "2h", "30"] {
+            assert!(interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn ring_sizes_are_powers_of_two() {
         assert_eq!(ring_bytes("16MiB"), Ok(16 << 20));
         assert_eq!(ring_bytes("65536"), Ok(65536));
@@ -188,7 +233,18 @@ mod tests {
     #[test]
     fn a_telemetry_path_takes_no_path_that_is_served() {
         assert_eq!(telemetry_path("/metrics"), Ok("/metrics".to_owned()));
-        for text in ["", "metrics", "/", "/status", "/a?b", "/a b"] {
+        assert_eq!(telemetry_path("/api"), Ok("/api".to_owned()));
+        for text in [
+            "",
+            "metrics",
+            "/",
+            "/status",
+            "/api/v1/findings",
+            "/page/page.js",
+            "/-/healthy",
+            "/a?b",
+            "/a b",
+        ] {
             assert!(telemetry_path(text).is_err(), "{text}");
         }
     }

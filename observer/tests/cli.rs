@@ -1,7 +1,7 @@
-//! The binary, given bad input: each case ends with one clear line and the right code.
+//! The binary and its command line: bad input ends with one clear message and the right code.
 
 #[cfg(test)]
-mod bad_input {
+mod command_line {
     use std::net::TcpListener;
     use std::process::{Command, Output};
 
@@ -53,6 +53,16 @@ mod bad_input {
             2,
             &["3MiB", "power of two"],
         );
+        refused(
+            &["check", "--without", "state_changed"],
+            2,
+            &["without state changes no connection is seen"],
+        );
+        refused(
+            &["run", "--without", "accepted,magic"],
+            2,
+            &["magic", "reset_replied"],
+        );
         refused(&["trace", "--port", "70000"], 2, &["70000"]);
         refused(&["trace", "--count", "0"], 2, &["--count"]);
         refused(&["trace", "--duration", "10"], 2, &["10s"]);
@@ -65,6 +75,51 @@ mod bad_input {
     }
 
     #[test]
+    fn sockets_of_systemd_need_systemd_and_are_no_addresses() {
+        let text = refused(
+            &["run", "--web.systemd-socket"],
+            1,
+            &["--web.systemd-socket", ".socket unit"],
+        );
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let both = ["run", "--web.systemd-socket", "--web.listen-address=:1"];
+        refused(&both, 2, &["--web.systemd-socket", "--web.listen-address"]);
+    }
+
+    #[test]
+    fn a_wrong_web_configuration_is_one_line_that_names_file_key_and_remedy() {
+        let missing = ["run", "--web.config.file", "/no/such/web.yml"];
+        let text = refused(&missing, 1, &["/no/such/web.yml", "No such file"]);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let file =
+            std::env::temp_dir().join(format!("tcp-observer-cli-{}.yml", std::process::id()));
+        let path = file.to_str().unwrap();
+        for (written, words) in [
+            (
+                "tls_server_config: {min_version: TLS13}",
+                ["cert_file", "leave the section out"],
+            ),
+            (
+                "basic_auth_users: {alice: secret}",
+                ["basic_auth_users.alice", "htpasswd"],
+            ),
+            (
+                "basic_auth_user: {}",
+                ["basic_auth_user", "basic_auth_users"],
+            ),
+        ] {
+            std::fs::write(&file, written).unwrap();
+            let text = refused(
+                &["run", "--web.config.file", path],
+                1,
+                &[path, words[0], words[1]],
+            );
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
     fn an_unknown_ending_is_answered_with_the_known_ones() {
         let known = [
             "closed",
@@ -74,6 +129,36 @@ mod bad_input {
             "unknown",
         ];
         refused(&["trace", "--ending", "closed"], 2, &known);
+        refused(&["explain", "closed"], 2, &known);
+    }
+
+    #[test]
+    fn a_word_that_is_part_of_an_ending_is_answered_with_it() {
+        let text = refused(&["explain", "linger"], 2, &["similar"]);
+        let tip = text.lines().find(|line| line.contains("similar")).unwrap();
+        assert!(
+            tip.contains("'reset_linger_zero', 'reset_linger2'"),
+            "{tip}"
+        );
+        refused(&["trace", "--ending", "Refused"], 2, &["'connect_refused'"]);
+    }
+
+    #[test]
+    fn explain_answers_on_standard_output_alone() {
+        let all = observer(&["explain"]);
+        let one = observer(&["explain", "peer_reset"]);
+        let json = observer(&["explain", "--json", "peer_reset"]);
+        for output in [&all, &one, &json] {
+            assert_eq!(output.status.code(), Some(0));
+            assert!(output.stderr.is_empty());
+        }
+        assert!(
+            String::from_utf8(all.stdout)
+                .unwrap()
+                .contains("  peer_reset ")
+        );
+        assert!(one.stdout.starts_with(b"peer_reset (reset_received)\n"));
+        assert!(json.stdout.starts_with(b"{\n"));
     }
 
     #[test]

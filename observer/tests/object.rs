@@ -8,7 +8,7 @@ mod tests {
     use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
     use observer_ebpf::wire::Kind;
     use observer_ebpf::wire::manifest::{LICENSE, MAPS, PROGRAMS, Question};
-    use observer_ebpf::wire::settings::{MEMBERS, REPAIR_MASK, TW_SUCCESS};
+    use observer_ebpf::wire::settings::{MEMBERS, REPAIR_MASK, STACKS, TW_SUCCESS};
 
     static OBJECT: &[u8] =
         aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/observer-probes"));
@@ -60,7 +60,7 @@ mod tests {
     fn its_globals_are_those_that_the_agent_sets() {
         let found = names(symbols(|section| section == ".rodata", SymbolKind::Data));
         let members = MEMBERS.iter().map(|member| member.global);
-        let others = [REPAIR_MASK, TW_SUCCESS, aya_log::LEVEL];
+        let others = [REPAIR_MASK, STACKS, TW_SUCCESS, aya_log::LEVEL];
         assert_eq!(found, owned(members.chain(others)));
     }
 

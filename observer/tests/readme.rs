@@ -1,4 +1,4 @@
-//! The tables of the README are made from the code. `UPDATE_EXPECT=1 cargo test --test readme`
+//! Tables and examples of the README are made from the code. `UPDATE_EXPECT=1 cargo test --test readme`
 //! writes them anew.
 
 #[cfg(test)]
@@ -7,7 +7,7 @@ mod readme {
     use std::sync::Mutex;
 
     use observer::classify::Ending;
-    use observer::sink::names;
+    use observer::sink::{explain, names};
 
     #[test]
     fn its_table_of_endings_is_that_of_the_code() {
@@ -20,6 +20,16 @@ mod readme {
             writeln!(table, "| `{label}` | {meaning} | {cause} | {look} |").unwrap();
         }
         check("endings", &table);
+    }
+
+    #[test]
+    fn its_example_of_explain_is_what_the_command_prints() {
+        let page = explain::text(Ending::ConnectRefused);
+        let label = Ending::ConnectRefused.label();
+        check(
+            "explain",
+            &format!("```text\n$ tcp-observer explain {label}\n{page}```\n"),
+        );
     }
 
     #[test]
@@ -57,7 +67,7 @@ mod readme {
         assert_eq!(
             &text[start..end],
             table,
-            "the README's table of {section} is stale"
+            "the README's part on {section} is stale"
         );
     }
 }

@@ -18,10 +18,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::scenario::clock::{now, wait_for};
+use crate::scenario::forking::spawn;
 
 /// What an agent may need to load its probes on an emulated machine under load.
 const ATTACH_CEILING: Duration = Duration::from_secs(90);
-const STOP_CEILING: Duration = Duration::from_secs(20);
+const STOP_CEILING: Duration = Duration::from_mins(1);
 
 /// One line of `--json`, as far as it identifies a connection end; the rest stays in `all`.
 #[derive(Clone, Debug, Deserialize)]
@@ -64,16 +65,29 @@ struct Book {
 impl Records {
     /// Those of one namespace so far. Fails if the agent ever printed a line that is no record.
     pub fn of(&self, netns: u64) -> Result<Vec<Record>> {
+        self.look(netns, |records| records.cloned().collect())
+    }
+
+    /// How many there are of one namespace so far. Fails as [`Self::of`] does.
+    pub fn count(&self, netns: u64) -> Result<usize> {
+        self.look(netns, |records| records.count())
+    }
+
+    fn look<T>(
+        &self,
+        netns: u64,
+        take: impl FnOnce(&mut dyn Iterator<Item = &Record>) -> T,
+    ) -> Result<T> {
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = book.unreadable.first() {
             bail!("the agent printed a line that cannot be read: {error}");
         }
-        Ok(book
-            .records
-            .iter()
-            .filter(|record| record.netns == Some(netns))
-            .cloned()
-            .collect())
+        let mut records = book.records.iter();
+        Ok(take(
+            &mut records
+                .by_ref()
+                .filter(|record| record.netns == Some(netns)),
+        ))
     }
 
     fn add(&self, line: &str) {
@@ -125,13 +139,9 @@ impl Agent {
     }
 
     fn spawn(path: &Path, arguments: &[&str], out: Stdio) -> Result<Self> {
-        let mut child = Command::new(path)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", path.display()))?;
+        let mut command = Command::new(path);
+        let command = command.args(arguments).stdin(Stdio::null()).stdout(out);
+        let mut child = spawn(command.stderr(Stdio::piped()))?;
         let errors = Arc::new(Mutex::new(Vec::new()));
         let error = child.stderr.take();
         let mut agent = Self {
@@ -179,6 +189,12 @@ impl Agent {
         })
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(pid, signal).with_context(|| format!("cannot send {signal} to the agent"))
+    }
+
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -195,8 +211,7 @@ impl Agent {
     /// Ends it with SIGTERM and reads what it still has to say.
     pub fn stop(mut self) -> Result<Stopped> {
         let start = now();
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
-        kill(pid, Signal::SIGTERM).context("cannot send SIGTERM to the agent")?;
+        self.signal(Signal::SIGTERM)?;
         let status = wait_for("the agent to end", STOP_CEILING, || {
             Ok(self.child.try_wait()?)
         })?;

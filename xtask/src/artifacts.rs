@@ -8,35 +8,45 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use crate::arch::Arch;
+use crate::setup::arm64::Compiler;
 use crate::{command, place};
 
-/// The agent, release profile.
+/// The agent, release profile, for this machine.
 pub(crate) fn agent() -> Result<PathBuf> {
-    let mut build = command::cargo();
-    build.args([
-        "build",
-        "--release",
-        "--package",
-        "observer",
-        "--bin",
-        "tcp-observer",
-    ]);
-    executable(build, "tcp-observer")
+    agent_for(Arch::host()?)
+}
+
+/// The agent, release profile.
+pub(crate) fn agent_for(arch: Arch) -> Result<PathBuf> {
+    let words = ["build", "--package", "observer", "--bin", "tcp-observer"];
+    executable(release(arch, &words)?, "tcp-observer")
 }
 
 /// The kernel tests, release profile: the VMs are emulated, and slow enough.
-pub(crate) fn kernel_tests() -> Result<PathBuf> {
-    let mut build = command::cargo();
-    build.args([
-        "test",
-        "--release",
-        "--package",
-        "xtask",
-        "--test",
-        "kernel",
-        "--no-run",
-    ]);
-    executable(build, "kernel")
+pub(crate) fn kernel_tests_for(arch: Arch) -> Result<PathBuf> {
+    let words = ["test", "--package", "xtask", "--test", "kernel", "--no-run"];
+    executable(release(arch, &words)?, "kernel")
+}
+
+/// A build for one processor. A foreign one has a target folder of its own: its
+/// compiler may be another, and two would rebuild each other's work.
+fn release(arch: Arch, words: &[&str]) -> Result<Command> {
+    if arch.is_host() {
+        let mut cargo = command::cargo();
+        cargo.args(words).arg("--release");
+        return Ok(cargo);
+    }
+    if arch != Arch::Arm64 {
+        bail!("only arm64 is built for on another machine than its own");
+    }
+    let compiler = Compiler::find().context("no compiler here builds for arm64")?;
+    let mut cargo = compiler.cargo();
+    cargo
+        .args(words)
+        .args(["--release", "--target", &arch.target(), "--target-dir"])
+        .arg(place::target().join(arch.name()));
+    Ok(cargo)
 }
 
 #[derive(Deserialize)]

@@ -7,9 +7,12 @@
 )]
 
 mod accept;
+mod arch;
 mod artifacts;
 mod ci;
 mod command;
+mod dashboards;
+mod matrix;
 mod place;
 mod run;
 mod setup;
@@ -19,9 +22,11 @@ mod tidy;
 mod vm;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::mpsc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::setup::Part;
@@ -41,7 +46,15 @@ enum Task {
     /// Makes connections end in every way, and shows what the agent says of them
     Demo,
     /// Makes 200,000 connections as fast as it can, three times, and checks what the agent says
-    Load,
+    Load {
+        #[command(subcommand)]
+        what: Option<Load>,
+    },
+    /// Measures what the agent costs; tables in target/bench
+    Bench,
+    /// Runs the agent under a real Prometheus with the alerts and dashboards that ship, and
+    /// checks what they show
+    E2e(End2End),
     /// Builds the agent and runs it
     Run(run::Args),
     /// Runs every test: unit tests, then real sockets on real kernels
@@ -53,8 +66,33 @@ enum Task {
     Accept(accept::Acceptance),
     /// Checks the rules of the repository
     Tidy,
+    /// Checks the dashboards, recording rules and alerts
+    Dashboards {
+        #[command(subcommand)]
+        action: Option<dashboards::Action>,
+    },
     /// Runs the kernel tests on every kernel, each in a VM
     Vm(vm::Args),
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct End2End {
+    /// Keep the agent, Prometheus and the connections running after the checks, until Ctrl-C
+    #[arg(long)]
+    hold: bool,
+}
+
+/// Another load.
+#[derive(Debug, Subcommand)]
+enum Load {
+    /// Ends connections in every way that needs no waiting, in random order, and checks each
+    /// verdict and the audit
+    Mixed(xtask::load::Mixed),
+    /// 100,000 sockets in CLOSE_WAIT and 200,000 in TIME_WAIT, and what a census finds of them
+    Leaks,
+    /// 50,000 connections within a minute, each of a process and to a destination of its own, and
+    /// how many series they make
+    Owners,
 }
 
 fn main() -> ExitCode {
@@ -71,12 +109,15 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup(args) => setup::main(&args),
         Task::Demo => demo(),
-        Task::Load => load(),
+        Task::Load { what } => load(what.as_ref()),
+        Task::Bench => bench(),
+        Task::E2e(args) => e2e(args),
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Ci => ci::main(),
         Task::Accept(acceptance) => accept::main(acceptance),
         Task::Tidy => tidy::main(),
+        Task::Dashboards { action } => dashboards::main(action),
         Task::Vm(args) => vm::main(&args),
     }
 }
@@ -86,9 +127,41 @@ fn demo() -> Result<()> {
     xtask::demo::run(&artifacts::agent()?)
 }
 
-fn load() -> Result<()> {
+fn load(what: Option<&Load>) -> Result<()> {
     setup::ensure(&[Part::Probes])?;
-    xtask::load::run(&artifacts::agent()?)
+    let agent = artifacts::agent()?;
+    match what {
+        None => xtask::load::run(&agent),
+        Some(Load::Mixed(mixed)) => xtask::load::run_mixed(&agent, mixed),
+        Some(Load::Leaks) => xtask::load::run_leaks(&agent),
+        Some(Load::Owners) => xtask::load::run_owners(&agent),
+    }
+}
+
+fn bench() -> Result<()> {
+    setup::ensure(&[Part::Probes])?;
+    xtask::bench::run(&artifacts::agent()?, &place::target().join("bench"))
+}
+
+fn e2e(args: End2End) -> Result<()> {
+    setup::ensure(&[Part::Probes, Part::Prometheus])?;
+    let dashboards = place::repository().join("dashboards");
+    let agent = artifacts::agent()?;
+    let score = if args.hold {
+        xtask::e2e::run_while(&agent, &dashboards, hold)?
+    } else {
+        xtask::e2e::run(&agent, &dashboards)?
+    };
+    ensure!(score.failed == 0, "{} checks failed", score.failed);
+    Ok(())
+}
+
+fn hold(prometheus: SocketAddr) -> Result<()> {
+    let (tell, told) = mpsc::channel();
+    // Nobody listens any more when it comes twice.
+    ctrlc::set_handler(move || tell.send(()).unwrap_or_default())?;
+    println!("Prometheus stays at http://{prometheus} until Ctrl-C");
+    Ok(told.recv()?)
 }
 
 /// The names of all commands.

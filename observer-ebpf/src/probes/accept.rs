@@ -1,6 +1,9 @@
 //! A process accepts a connection.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
+    EbpfContext as _,
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
@@ -8,35 +11,36 @@ use observer_ebpf::wire::{Accepted, Kind};
 
 use super::fill;
 use super::kernel::{Copied, Direct, Pointer, Read};
-use super::ring::send;
+use super::stack;
 
 #[fexit(function = "inet_csk_accept")]
 fn fexit_inet_csk_accept_args2(ctx: FExitContext) {
     // SAFETY: the argument after the last is the returned `struct sock`.
-    unsafe { accepts::<Direct>(ctx.arg(2)) };
+    unsafe { accepts::<Direct>(ctx.arg(2), ctx.as_ptr()) };
 }
 
 #[fexit(function = "inet_csk_accept")]
 fn fexit_inet_csk_accept_args4(ctx: FExitContext) {
     // SAFETY: the argument after the last is the returned `struct sock`.
-    unsafe { accepts::<Direct>(ctx.arg(4)) };
+    unsafe { accepts::<Direct>(ctx.arg(4), ctx.as_ptr()) };
 }
 
 #[kretprobe(function = "inet_csk_accept")]
 fn kretprobe_inet_csk_accept(ctx: RetProbeContext) {
     // SAFETY: what is returned is a `struct sock`.
-    unsafe { accepts::<Copied>(ctx.ret()) };
+    unsafe { accepts::<Copied>(ctx.ret(), ctx.as_ptr()) };
 }
 
 /// `sock` is NULL where there was nothing to accept.
 #[inline(always)]
-unsafe fn accepts<R: Read>(sock: Pointer) {
+unsafe fn accepts<R: Read>(sock: Pointer, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.
     if sock.is_null() || unsafe { !fill::is_tcp::<R>(sock) } {
         return;
     }
-    // SAFETY: `record` is a reserved record.
-    send(Kind::Accepted, sock, |record: *mut Accepted| unsafe {
-        fill::task(&raw mut (*record).task);
-    });
+    let fill = |record: *mut Accepted| {
+        // SAFETY: `record` is a reserved record.
+        unsafe { fill::task(&raw mut (*record).task) };
+    };
+    stack::send_opening(Kind::Accepted, sock, context, true, fill);
 }

@@ -19,6 +19,7 @@ const PF_EXITING: u32 = 4;
 
 /// State numbers of include/net/tcp_states.h that the probes themselves look at.
 pub(super) mod state {
+    pub(in super::super) const SYN_SENT: u8 = 2;
     pub(in super::super) const FIN_WAIT1: u8 = 4;
     pub(in super::super) const TIME_WAIT: u8 = 6;
     pub(in super::super) const CLOSE: u8 = 7;
@@ -98,9 +99,19 @@ pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offs
                 .add(PEER_WORD)
                 .write(R::read(sock, &kernel::SKC_DADDR));
         }
-        let net = R::read::<u64>(sock, &kernel::SKC_NET) as Pointer;
-        (*part).netns = read(net, &kernel::NET_INUM);
+        (*part).netns = netns::<R>(sock);
     }
+}
+
+/// Inode number of the network namespace of a socket of any sort.
+///
+/// # Safety
+/// As for [`Read::read`].
+#[inline(always)]
+pub(super) unsafe fn netns<R: Read>(sock: Pointer) -> u32 {
+    // SAFETY: the caller vouches for `sock`; every sort starts with a `sock_common`.
+    let net = unsafe { R::read::<u64>(sock, &kernel::SKC_NET) } as Pointer;
+    read(net, &kernel::NET_INUM)
 }
 
 /// Ends that are not known.
@@ -192,6 +203,12 @@ unsafe fn marks<R: Read>(sock: Pointer, entered: u8) -> u8 {
     let mut marks = 0;
     if u32::from(repair) & kernel::TCP_REPAIR_MASK.load() != 0 {
         marks |= flag::REPAIR;
+    }
+    if read::<u8>(sock, &kernel::ICSK_PENDING) != 0 {
+        marks |= flag::WRITE_TIMER;
+    }
+    if read::<u8>(sock, &kernel::TCP_IS_MPTCP) != 0 {
+        marks |= flag::SUBFLOW;
     }
     if socket.is_null() {
         return marks;

@@ -102,7 +102,7 @@ unsafe fn answers<R: Read>(minisock: Pointer, is_reset: bool, answer: u32) {
         return;
     }
     // SAFETY: `record` is a reserved record; the caller vouches for `minisock`, whose memory
-    // stays a minisock's until the CPU leaves its RCU read section.
+    // stays a minisock's until the CPU leaves its RCU read section, if not the same one's.
     send(
         Kind::MinisockAnswered,
         minisock,

@@ -35,6 +35,7 @@ unsafe fn ends<R: Read>(minisock: Pointer) {
             fill::task(&raw mut (*record).task);
             (*record).substate = R::read(minisock, &TW_SUBSTATE);
             (*record).expired = expired::<R>(minisock);
+            (*record).netns = fill::netns::<R>(minisock);
         },
     );
 }

@@ -8,6 +8,7 @@ mod fill;
 mod kernel;
 mod ring;
 mod segment;
+mod stack;
 mod stand_in;
 
 mod abort;

@@ -77,8 +77,11 @@ fn replies(sock: Pointer, segment: Pointer, reason: u32) {
         |record: *mut ResetReplied| unsafe {
             let number = fill::state_of::<Copied>(sock);
             let tuple = &raw mut (*record).tuple;
-            if sock.is_null() || number == state::NEW_SYN_RECV || number == state::LISTEN {
+            if sock.is_null() {
                 fill::no_tuple(tuple);
+            } else if number == state::NEW_SYN_RECV || number == state::LISTEN {
+                fill::no_tuple(tuple);
+                (*tuple).netns = fill::netns::<Copied>(sock);
             } else if number == state::TIME_WAIT {
                 fill::tuple::<Copied>(tuple, sock, &TW_SPORT);
             } else {

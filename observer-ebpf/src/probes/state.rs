@@ -1,6 +1,9 @@
 //! A connection is about to change state.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
+    EbpfContext as _,
     macros::{btf_tracepoint, fentry, kprobe},
     programs::{BtfTracePointContext, FEntryContext, ProbeContext},
 };
@@ -8,7 +11,7 @@ use observer_ebpf::wire::{Kind, StateChanged};
 
 use super::fill::{self, state};
 use super::kernel::{Copied, Direct, INET_SPORT, Pointer, Read};
-use super::ring::send;
+use super::stack;
 use super::stand_in;
 
 #[fentry(function = "tcp_set_state")]
@@ -18,7 +21,8 @@ fn fentry_tcp_set_state(ctx: FEntryContext) {
     // SAFETY: argument 0 is a `struct sock`.
     unsafe {
         let hashed = fill::hashed::<Direct>(sock);
-        changes::<Direct>(sock, fill::state_of::<Direct>(sock), new as u8, hashed);
+        let old = fill::state_of::<Direct>(sock);
+        changes::<Direct>(sock, old, new as u8, hashed, ctx.as_ptr());
     }
 }
 
@@ -30,7 +34,8 @@ fn kprobe_tcp_set_state(ctx: ProbeContext) {
     // SAFETY: argument 0 is a `struct sock`.
     unsafe {
         let hashed = fill::hashed::<Copied>(sock);
-        changes::<Copied>(sock, fill::state_of::<Copied>(sock), new as u8, hashed);
+        let old = fill::state_of::<Copied>(sock);
+        changes::<Copied>(sock, old, new as u8, hashed, ctx.as_ptr());
     }
 }
 
@@ -40,7 +45,7 @@ fn tp_inet_sock_set_state(ctx: BtfTracePointContext) {
     let old: u64 = ctx.arg(1);
     let new: u64 = ctx.arg(2);
     // SAFETY: argument 0 is a `struct sock`.
-    unsafe { changes::<Direct>(sock, old as u8, new as u8, 0) };
+    unsafe { changes::<Direct>(sock, old as u8, new as u8, 0, ctx.as_ptr()) };
 }
 
 /// Runs after the program of either function or tracepoint: the tracepoint stands inside
@@ -54,17 +59,17 @@ fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
     // SAFETY: argument 0 is a `struct sock`.
     unsafe {
         if matters::<Direct>(sock, old, new) && !stand_in::take(stand_in::event(sock, old, new)) {
-            report::<Direct>(sock, old, new, 0);
+            report::<Direct>(sock, old, new, 0, ctx.as_ptr());
         }
     }
 }
 
 #[inline(always)]
-unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8) {
+unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.
     unsafe {
         if matters::<R>(sock, old, new) {
-            report::<R>(sock, old, new, hashed);
+            report::<R>(sock, old, new, hashed, context);
             stand_in::mark(stand_in::event(sock, old, new));
         }
     }
@@ -79,18 +84,18 @@ unsafe fn matters<R: Read>(sock: Pointer, old: u8, new: u8) -> bool {
 }
 
 #[inline(always)]
-unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8) {
-    // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
-    send(
-        Kind::StateChanged,
-        sock,
-        |record: *mut StateChanged| unsafe {
+unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: *mut c_void) {
+    let fill = |record: *mut StateChanged| {
+        // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
+        unsafe {
             fill::task(&raw mut (*record).task);
             fill::tuple::<R>(&raw mut (*record).tuple, sock, &INET_SPORT);
             fill::snapshot::<R>(&raw mut (*record).snapshot, sock, new);
             (*record).snapshot.marks |= hashed;
             (*record).old_state = old;
             (*record).new_state = new;
-        },
-    );
+        }
+    };
+    let opens = new == state::SYN_SENT;
+    stack::send_opening(Kind::StateChanged, sock, context, opens, fill);
 }

@@ -183,6 +183,22 @@ pub struct Snapshot {
     pub marks: u8,
 }
 
+/// Where in its program a task was when it called into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Stack {
+    /// Bytes of `frames` that are meant; a negative errno where the kernel could not tell.
+    pub bytes: i64,
+    /// Addresses, innermost first: of the instruction after the system call, then to where each
+    /// function returns.
+    pub frames: [u64; Self::FRAMES],
+}
+
+impl Stack {
+    /// Frames told at most, those next to the system call.
+    pub const FRAMES: usize = 48;
+}
+
 /// Bits of the flag fields.
 pub mod flag {
     /// [`Task::flags`](super::Task::flags): the task is exiting (`PF_EXITING`).
@@ -204,6 +220,12 @@ pub mod flag {
     /// [`Snapshot::marks`](super::Snapshot::marks): [`HASHED`] could be read. The tracepoint
     /// cannot: it comes after the kernel took the socket out in any case.
     pub const HASHED_KNOWN: u8 = 32;
+    /// [`Snapshot::marks`](super::Snapshot::marks): a timer for what was sent, or waits to be
+    /// sent, is armed (`icsk_pending`). A timer that runs is not armed any more.
+    pub const WRITE_TIMER: u8 = 64;
+    /// [`Snapshot::marks`](super::Snapshot::marks): the connection carries a part of a Multipath
+    /// TCP connection, whose socket is another.
+    pub const SUBFLOW: u8 = 128;
 
     /// A three-valued byte: no.
     pub const NO: u8 = 0;
@@ -220,3 +242,4 @@ const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<Task>() == 24);
 const _: () = assert!(size_of::<Tuple>() == 48);
 const _: () = assert!(size_of::<Snapshot>() == 64);
+const _: () = assert!(size_of::<Stack>() == 392);

@@ -68,7 +68,8 @@ pub struct ResetReplied {
     /// Kind, time, and whatever the segment was for: a full socket, a request, a minisock,
     /// or 0 for no socket at all.
     pub header: Header,
-    /// The ends of a full socket or a minisock; zero otherwise.
+    /// The ends of a full socket or a minisock; of a request or a listener only the network
+    /// namespace; all zero for no socket.
     pub tuple: Tuple,
     /// `enum sk_rst_reason` as the running kernel numbers it, or [`flag::NO_REASON`](super::flag::NO_REASON).
     pub reason: u32,
@@ -164,7 +165,9 @@ pub struct MinisockEnded {
     /// Whether its timer had run out: `NO`, `YES` or `UNKNOWN` of [`flag`](super::flag).
     pub expired: u8,
     /// Zero.
-    pub padding: [u8; 6],
+    pub padding: [u8; 2],
+    /// Inode number of the network namespace.
+    pub netns: u32,
 }
 
 /// The kernel lets go of a full socket; its address may be used again at once.

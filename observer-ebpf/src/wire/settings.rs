@@ -14,6 +14,10 @@ pub const REPAIR_MASK: &str = "TCP_REPAIR_MASK";
 /// Name of the global that holds the number of `TCP_TW_SUCCESS` in `enum tcp_tw_status`.
 pub const TW_SUCCESS: &str = "TW_SUCCESS";
 
+/// Name of the global that is not 0 where a [`Stack`](crate::wire::Stack) is to follow the records
+/// that can have one.
+pub const STACKS: &str = "STACKS";
+
 /// Whether the probes make sense without a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -64,6 +68,7 @@ macro_rules! for_each_member {
             INET_SPORT: "inet_sock", "inet_sport", Required;
             ICSK_RETRANSMITS: "inet_connection_sock", "icsk_retransmits", Required;
             ICSK_PROBES_OUT: "inet_connection_sock", "icsk_probes_out", Required;
+            ICSK_PENDING: "inet_connection_sock", "icsk_pending", Required;
             ICSK_USER_TIMEOUT: "inet_connection_sock", "icsk_user_timeout", Required;
             TCP_RCV_NXT: "tcp_sock", "rcv_nxt", Required;
             TCP_COPIED_SEQ: "tcp_sock", "copied_seq", Required;
@@ -73,6 +78,7 @@ macro_rules! for_each_member {
             TCP_SND_WND: "tcp_sock", "snd_wnd", Required;
             TCP_LINGER2: "tcp_sock", "linger2", Required;
             TCP_REPAIR: "tcp_sock", "repair", Optional;
+            TCP_IS_MPTCP: "tcp_sock", "is_mptcp", Optional;
             TW_SUBSTATE: "inet_timewait_sock", "tw_substate", Required;
             TW_SPORT: "inet_timewait_sock", "tw_sport", Required;
             TW_EXPIRES: "inet_timewait_sock", "tw_timer.expires", Optional;

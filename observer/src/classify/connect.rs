@@ -1,16 +1,16 @@
 //! Connections that never were established from this end.
 
-use crate::event::{Release, State};
+use crate::event::{State, errno};
 use crate::track::{Closed, Exit};
 
-use super::found::{Found, errno};
-use super::{Ending, left_behind};
+use super::Ending;
+use super::found::{self, Found};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     let exit = closed.exit.as_ref()?;
     match exit.from {
         State::SynSent => connecting(closed, exit),
-        State::SynRecv => answering(closed, exit),
+        State::SynRecv => answering(closed),
         State::Established
         | State::FinWait1
         | State::FinWait2
@@ -25,10 +25,10 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
 }
 
 fn connecting(closed: &Closed, exit: &Exit) -> Option<Found> {
-    let socket = &exit.socket;
-    match socket.error {
-        0 => given_up(closed, exit),
+    match closed.fatal_error() {
         _ if closed.reset_received.is_some() => Found::exact(Ending::ConnectRefused),
+        0 => given_up(closed, exit),
+        _ if found::timer_gave_up(closed) => Found::exact(Ending::TimeoutConnect),
         // A RST that was missed, or ICMP port unreachable.
         errno::ECONNREFUSED if closed.gap.is_some() => None,
         errno::ECONNREFUSED => Found::inferred(
@@ -36,10 +36,6 @@ fn connecting(closed: &Closed, exit: &Exit) -> Option<Found> {
             "no RST was seen, so it is taken for ICMP port unreachable",
         ),
         errno::ECONNABORTED => Found::exact(Ending::DroppedSilently),
-        errno::ETIMEDOUT => Found::exact(Ending::TimeoutConnect),
-        error if error == socket.soft_error && socket.retransmits > 0 => {
-            Found::exact(Ending::TimeoutConnect)
-        }
         _ => Found::exact(Ending::Unreachable),
     }
 }
@@ -47,9 +43,8 @@ fn connecting(closed: &Closed, exit: &Exit) -> Option<Found> {
 /// No error in SYN_SENT: the kernel could not start, or somebody here gave up.
 fn given_up(closed: &Closed, exit: &Exit) -> Option<Found> {
     let socket = &exit.socket;
-    let closing = socket.release == Release::Yes
-        || closed.close_called.is_some()
-        || (socket.send_shut && socket.receive_shut);
+    // A close that waits for a timer to end the connection has not shut anything yet.
+    let closing = socket.send_shut && socket.receive_shut;
     if closing || closed.teardown.disconnected.is_some() {
         return Found::exact(Ending::NeverEstablished);
     }
@@ -60,6 +55,12 @@ fn given_up(closed: &Closed, exit: &Exit) -> Option<Found> {
     if closed.gap.is_some() {
         return None;
     }
+    if closed.sight.teardown && socket.retransmits > 0 {
+        return Found::inferred(
+            Ending::TimeoutConnect,
+            "the application took the error (SO_ERROR) before the connection had ended",
+        );
+    }
     if closed.sight.teardown {
         return Found::exact(Ending::ConnectFailed);
     }
@@ -67,16 +68,13 @@ fn given_up(closed: &Closed, exit: &Exit) -> Option<Found> {
 }
 
 /// A full socket in SYN_RECV: TCP Fast Open or a simultaneous open.
-fn answering(closed: &Closed, exit: &Exit) -> Option<Found> {
-    if closed.reset_received.is_some() || left_behind::of(closed).unread.is_some_and(|n| n > 0) {
+fn answering(closed: &Closed) -> Option<Found> {
+    if closed.reset_received.is_some() {
         return None;
     }
-    match exit.socket.error {
-        errno::ETIMEDOUT => Found::exact(Ending::TimeoutConnect),
+    match closed.fatal_error() {
         0 | errno::ECONNABORTED | errno::ECONNRESET => None,
-        error if error == exit.socket.soft_error && exit.socket.retransmits > 0 => {
-            Found::exact(Ending::TimeoutConnect)
-        }
+        _ if found::timer_gave_up(closed) => Found::exact(Ending::TimeoutConnect),
         _ => Found::exact(Ending::Unreachable),
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
         let ours = exit.socket.release == Release::Yes || closed.reset_after_exit();
         let ours = ours || exit.from == State::SynSent;
         let others = closed.teardown.forgotten.is_some() || closed.reset_received.is_some();
-        if !ours || others || exit.socket.error != 0 {
+        if !ours || others || closed.fatal_error() != 0 {
             return None;
         }
         (exit.socket.release, &exit.task, exit.at)
@@ -69,6 +69,8 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
     };
     match release {
         Release::Yes => Some(by_release),
+        // Multipath TCP decides when a subflow ends, often in a worker of the kernel.
+        Release::No | Release::Unknown if closed.subflow() => None,
         Release::Unknown if called => Some(by_release),
         Release::No | Release::Unknown if closed.fin.is_none() => None,
         Release::No => Some(Closer::Shutdown),
@@ -93,13 +95,15 @@ pub(super) fn closed_by(closed: &Closed, ending: Ending) -> Option<&Task> {
     ];
     let inside_close = closed
         .last_socket()
-        .is_some_and(|last| last.release == Release::Yes && last.error == 0);
+        .is_some_and(|last| last.release == Release::Yes)
+        && closed.fatal_error() == 0;
     let call = closed
         .close_called
         .as_ref()
         .filter(|_| closer(closed).is_some());
     match &closed.fin {
         _ if in_call.contains(&ending) => at_exit,
+        _ if closed.subflow() && closer(closed).is_none() => None,
         Some(fin) => Some(&fin.task),
         None if inside_close => at_exit,
         None => call.map(|call| &call.task),
@@ -162,6 +166,17 @@ pub(super) fn linger_expired(closed: &Closed) -> bool {
         }
     };
     waits && closed.orphaned_early.unwrap_or(false) && exit.socket.dead
+}
+
+/// shutdown() sent the FIN, and whether close() then waited in vain does not show: calls of
+/// close are not visible.
+pub(super) fn linger_unseen(closed: &Closed) -> bool {
+    let (Some(exit), Some(fin)) = (&closed.exit, &closed.fin) else {
+        return false;
+    };
+    let may_wait = exit.socket.dead && exit.socket.linger.is_some_and(|jiffies| jiffies > 0);
+    let seen = closed.sight.close || closed.close_called.is_some() || fin.release == Release::Yes;
+    may_wait && !seen && closed.orphaned_early.unwrap_or(false)
 }
 
 /// Whether it ended while a minisock stood for it and was what decided.

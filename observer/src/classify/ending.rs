@@ -1,6 +1,7 @@
 //! The closed list of endings, and what each means.
 //!
-//! One row a value: docs, dashboards, `explain` and metrics are made from this table.
+//! One row a value: docs, dashboards, `explain` and metrics are made from this table. What takes
+//! more than a line stands in `explain/`, one constant a row.
 
 macro_rules! endings {
     ($($variant:ident = $label:literal, $group:ident,

@@ -1,4 +1,7 @@
-//! What a recogniser answers, and errno values.
+//! What a recogniser answers, and what more than one of them asks.
+
+use crate::event::{Socket, errno};
+use crate::track::Closed;
 
 use super::Ending;
 
@@ -32,12 +35,11 @@ impl Found {
     }
 }
 
-/// Linux errno values that tell endings apart: the same on every architecture that the
-/// agent runs on (`include/uapi/asm-generic/errno.h`).
-pub(super) mod errno {
-    pub(in crate::classify) const EPIPE: u16 = 32;
-    pub(in crate::classify) const ECONNABORTED: u16 = 103;
-    pub(in crate::classify) const ECONNRESET: u16 = 104;
-    pub(in crate::classify) const ETIMEDOUT: u16 = 110;
-    pub(in crate::classify) const ECONNREFUSED: u16 = 111;
+/// Whether a timer of the kernel gave up: the error is then what ICMP or the route said last,
+/// else ETIMEDOUT (`tcp_write_err`). An ICMP error that comes later ends a connect with a
+/// timer still armed.
+pub(super) fn timer_gave_up(closed: &Closed) -> bool {
+    let error = closed.fatal_error();
+    let said_before = |socket: &Socket| error == socket.soft_error && !socket.write_timer;
+    error == errno::ETIMEDOUT || (error != 0 && closed.last_socket().is_some_and(said_before))
 }

@@ -1,10 +1,10 @@
 //! The kernel stopped waiting for the peer.
 
-use crate::event::State;
+use crate::event::{Socket, State};
 use crate::track::{Closed, Exit, Fate};
 
 use super::Ending;
-use super::found::{Found, errno};
+use super::found::{self, Found};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     match closed.fate() {
@@ -21,12 +21,11 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     if closed.reset_received.is_some() || exit.from == State::SynSent {
         return None;
     }
-    let (error, soft_error) = (exit.socket.error, exit.socket.soft_error);
-    if error == errno::ETIMEDOUT || (error != 0 && error == soft_error) {
+    if found::timer_gave_up(closed) {
         return timed_out(closed, exit);
     }
     let silent_peer = exit.from == State::FinWait2
-        && error == 0
+        && closed.fatal_error() == 0
         && exit.socket.dead
         && exit.socket.linger2 >= 0
         && closed.reset_before_exit();
@@ -37,30 +36,61 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     }
 }
 
-/// `tcp_write_err`: the error is ETIMEDOUT, or what ICMP said last.
+/// Each timer gives up with other queues (`net/ipv4/tcp_timer.c`, 5.10 to 7.2): the one for
+/// retransmissions with something in flight, the one for window probes with something to send
+/// and nothing in flight, keepalive with neither.
 fn timed_out(closed: &Closed, exit: &Exit) -> Option<Found> {
-    let socket = &exit.socket;
+    let numbers = exit.socket.sequences;
     if closed.reset_before_exit() {
         // Of all timers that give up with an error, only keepalive sends a reset.
         return Found::exact(Ending::TimeoutKeepalive);
     }
-    let window_shut = socket.sequences.snd_wnd == 0;
-    if window_shut && (socket.retransmits == 0 || !socket.dead) && unanswered(exit) {
-        return Found::exact(Ending::TimeoutZeroWindow);
+    if numbers.snd_una != numbers.snd_nxt {
+        return Found::exact(unacknowledged(&exit.socket));
     }
-    let reset_missed = !closed.sight.resets_sent || closed.gap.is_some();
-    if reset_missed && socket.keepalive && socket.retransmits == 0 && socket.probes > 0 {
+    if numbers.snd_nxt != numbers.write_seq {
+        return unsent(closed, exit);
+    }
+    if exit.socket.keepalive {
         return Found::inferred(Ending::TimeoutKeepalive, "the reset itself was not seen");
+    }
+    None
+}
+
+/// Who holds the socket bounds the wait by TCP_USER_TIMEOUT alone, if it is set: the kernel
+/// looks at `tcp_retries2` only without it. A shut window is probed for as long as somebody
+/// holds the socket.
+fn unacknowledged(socket: &Socket) -> Ending {
+    if socket.dead {
+        Ending::TimeoutOrphan
+    } else if socket.sequences.snd_wnd == 0 {
+        Ending::TimeoutZeroWindow
+    } else if socket.user_timeout.is_some() {
+        Ending::TimeoutUser
+    } else {
+        Ending::TimeoutRetransmit
+    }
+}
+
+/// The window is shut, or the segments do not even leave this host. Here TCP_USER_TIMEOUT and
+/// the number of probes both bound the wait. With the window open only the queues tell which
+/// timer gave up; that of an orphan is the same ending whichever it was.
+fn unsent(closed: &Closed, exit: &Exit) -> Option<Found> {
+    let socket = &exit.socket;
+    if socket.sequences.snd_wnd == 0 {
+        return Found::exact(Ending::TimeoutZeroWindow);
     }
     if socket.dead {
         return Found::exact(Ending::TimeoutOrphan);
     }
-    if socket.user_timeout.is_some() {
-        return Found::exact(Ending::TimeoutUser);
+    match socket.user_timeout {
+        Some(limit) if exit.at.since(closed.first_at) >= limit => Found::inferred(
+            Ending::TimeoutUser,
+            "the number of probes may have been the limit as well",
+        ),
+        Some(_) | None => Found::inferred(
+            Ending::TimeoutRetransmit,
+            "nothing was in flight and the window was open: which timer gave up is assumed",
+        ),
     }
-    Found::exact(Ending::TimeoutRetransmit)
-}
-
-fn unanswered(exit: &Exit) -> bool {
-    exit.socket.probes > 0 || exit.socket.retransmits > 0
 }

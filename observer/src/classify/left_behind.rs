@@ -17,7 +17,7 @@ pub(super) fn of(closed: &Closed) -> LeftBehind {
 fn at_exit(exit: &Exit) -> LeftBehind {
     let (socket, from) = (&exit.socket, exit.from);
     let numbers = socket.sequences;
-    if from == State::SynSent && numbers.write_seq == 0 {
+    if from == State::SynSent && !exit.connect_began() {
         // The connect did not start: the numbers are another connection's.
         return LeftBehind {
             unread: Some(0),

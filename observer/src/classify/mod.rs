@@ -4,6 +4,7 @@
 //! IO, no clock, no memory of other connections, and never a panic.
 
 mod ending;
+mod explain;
 mod found;
 mod verdict;
 
@@ -14,11 +15,14 @@ mod reset_received;
 mod reset_sent;
 mod silent;
 
+mod counters;
 mod details;
 mod left_behind;
 mod resets;
 
+pub use counters::{Counter, Counts};
 pub use ending::{Ending, Group};
+pub use explain::{Explanation, KernelCounter, Lane, Myth, Next, Setting, Step, Wire};
 pub use verdict::{
     Attributes, Closer, Confidence, Initiator, LeftBehind, Phase, ResetCause, Role, TimeWait,
     Verdict,
@@ -60,6 +64,7 @@ pub fn classify(closed: &Closed) -> Verdict {
         doubt,
         attributes: attributes(closed, ending),
         resets_sent: resets::causes(closed, ending),
+        counters: counters::of(closed, ending),
         reset_received: ending.group() == Group::ResetReceived,
         ended_at: ended_at(closed),
         born_at: closed.born_at(),
@@ -91,6 +96,10 @@ fn confidence(closed: &Closed, found: Option<Found>) -> (Confidence, Option<&'st
         return (Confidence::Partial, Some(doubt));
     }
     match found {
+        Some(Found { doubt: None, .. }) if details::linger_unseen(closed) => (
+            Confidence::Inferred,
+            Some("whether close() waited in vain is not visible"),
+        ),
         Some(Found { doubt: None, .. }) => (Confidence::Exact, None),
         Some(Found { doubt, .. }) => (Confidence::Inferred, doubt),
         None => (

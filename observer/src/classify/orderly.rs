@@ -1,7 +1,7 @@
 //! Both ends exchanged a FIN.
 
 use crate::event::State;
-use crate::track::{Closed, Fate};
+use crate::track::{Closed, Exit, Fate};
 
 use super::Ending;
 use super::found::Found;
@@ -13,13 +13,13 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     let exit = closed.exit.as_ref()?;
     let numbers = exit.socket.sequences;
     let fin_acked = numbers.snd_una == numbers.write_seq;
-    if exit.socket.error != 0 || closed.minisock.is_some() {
+    if closed.fatal_error() != 0 || closed.minisock.is_some() {
         return None;
     }
     match exit.from {
         State::LastAck if fin_acked => Found::exact(Ending::PassiveClose),
-        State::Closing if fin_acked => Found::exact(Ending::SimultaneousClose),
-        State::FinWait2 if exit.socket.done => Found::exact(Ending::ActiveClose),
+        State::Closing if fin_acked => time_wait_due(exit, Ending::SimultaneousClose),
+        State::FinWait2 if exit.socket.done => time_wait_due(exit, Ending::ActiveClose),
         State::FinWait2 if exit.socket.dead => fin_wait2(closed),
         State::Established
         | State::SynSent
@@ -43,6 +43,18 @@ fn handed_over(closed: &Closed) -> Ending {
     } else {
         Ending::ActiveClose
     }
+}
+
+/// Both FINs were exchanged, and no minisock was seen. A socket that left its hash table gave
+/// its place to one; where that does not show, the kernel may have had no room for it.
+fn time_wait_due(exit: &Exit, ending: Ending) -> Option<Found> {
+    if exit.socket.hashed.is_some() {
+        return Found::exact(ending);
+    }
+    Found::inferred(
+        ending,
+        "its minisock was not seen: that there was room for TIME_WAIT is assumed",
+    )
 }
 
 /// FIN_WAIT2 → CLOSE of an orphan without an error: a minisock waits for the peer's FIN, and
@@ -75,4 +87,5 @@ pub(super) fn overflowed(closed: &Closed) -> bool {
         && closed.minisock.is_none()
         && closed.handover_due()
         && closed.resets.is_empty()
+        && !closed.may_have_reset_unseen()
 }

@@ -1,10 +1,10 @@
 //! The peer sent a RST.
 
-use crate::event::State;
+use crate::event::{State, errno};
 use crate::track::{Closed, Fate};
 
 use super::Ending;
-use super::found::{Found, errno};
+use super::found::Found;
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     if closed.fate() == Some(Fate::PeerReset) {
@@ -23,6 +23,10 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     match closed.reset_received {
         Some(reset) if reset.segment_is_reset == Some(false) => None,
         Some(_) if closed.reset_is_ambiguous() && closed.lossy() => None,
+        Some(_) if closed.reset_is_ambiguous() && !closed.sight.replies => Found::inferred(
+            ending,
+            "a RST and data after close look alike here; resets in reply are not visible",
+        ),
         Some(_) if closed.reset_is_ambiguous() && ending == Ending::PeerResetWhileClosing => {
             Found::inferred(
                 ending,
@@ -30,7 +34,7 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
             )
         }
         Some(_) => Found::exact(ending),
-        None => by_error(exit.socket.error, ending),
+        None => by_error(closed.fatal_error(), ending),
     }
 }
 

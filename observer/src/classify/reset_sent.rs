@@ -1,9 +1,9 @@
 //! This host sent a RST.
 
-use crate::event::{Release, State};
+use crate::event::{Release, State, errno};
 use crate::track::{Closed, Exit, Fate, ResetSource};
 
-use super::found::{Found, errno};
+use super::found::Found;
 use super::{Ending, left_behind};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
@@ -14,7 +14,7 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     }
     let exit = closed.exit.as_ref()?;
     data_after_close(closed, exit)
-        .or_else(|| destroyed(closed, exit))
+        .or_else(|| destroyed(closed))
         .or_else(|| closed_abortively(closed, exit))
         .or_else(|| reset_first(closed, exit))
 }
@@ -32,9 +32,11 @@ fn data_after_close(closed: &Closed, exit: &Exit) -> Option<Found> {
     let replied = closed.replied_after_exit();
     match closed.reset_received {
         Some(reset) if reset.segment_is_reset == Some(true) => None,
-        Some(reset) if reset.segment_is_reset == Some(false) || replied => {
-            Found::exact(Ending::ResetDataAfterClose)
-        }
+        Some(_) if replied => Found::exact(Ending::ResetDataAfterClose),
+        Some(reset) if reset.segment_is_reset == Some(false) => Found::inferred(
+            Ending::ResetDataAfterClose,
+            "the reset that answered the data was not seen",
+        ),
         None if replied && exit.socket.linger2 < 0 && exit.from == State::FinWait2 => {
             Found::exact(Ending::ResetLinger2)
         }
@@ -45,8 +47,8 @@ fn data_after_close(closed: &Closed, exit: &Exit) -> Option<Found> {
 
 /// `tcp_abort` alone leaves ECONNABORTED; its mere call proves nothing, since older kernels
 /// refuse orphans.
-fn destroyed(closed: &Closed, exit: &Exit) -> Option<Found> {
-    if exit.socket.error != errno::ECONNABORTED {
+fn destroyed(closed: &Closed) -> Option<Found> {
+    if closed.fatal_error() != errno::ECONNABORTED {
         return None;
     }
     if closed.reset_before_exit() || closed.reset_after_exit() {
@@ -65,22 +67,32 @@ fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
     let assumed = !closed.sight.resets_sent
         || (closed.gap.is_some() && !closed.reset_before_exit())
         || (needs_reset(exit.from) && !socket.repair && !closed.reset_before_exit());
-    if socket.error != 0 || !(seen || assumed) || exit.from == State::SynSent {
+    if closed.fatal_error() != 0 || !(seen || assumed) || exit.from == State::SynSent {
         return None;
     }
     let ending = abortive(closed, exit);
+    let by_close = matches!(ending, Ending::ResetUnreadData | Ending::ResetLingerZero);
+    if seen && by_close && socket.release == Release::Unknown && closed.close_called.is_none() {
+        return Found::inferred(ending, "that this is close() is assumed");
+    }
     if seen {
         return Found::exact(ending);
     }
-    let told_by_socket = matches!(ending, Ending::ResetUnreadData | Ending::ResetLingerZero);
-    if told_by_socket {
+    // From these states a subflow goes to CLOSE by a reset alone.
+    let aborted = socket.subflow
+        && closed.reset_received.is_none()
+        && matches!(
+            exit.from,
+            State::Established | State::CloseWait | State::FinWait1
+        );
+    if aborted || by_close {
         return Found::inferred(ending, "the reset itself was not seen");
     }
     None
 }
 
 /// States in which the kernel resets what is closed abortively (`tcp_need_reset`, 5.10 to 7.2).
-fn needs_reset(state: State) -> bool {
+pub(super) fn needs_reset(state: State) -> bool {
     matches!(
         state,
         State::Established | State::CloseWait | State::FinWait1 | State::FinWait2 | State::SynRecv
@@ -90,8 +102,13 @@ fn needs_reset(state: State) -> bool {
 fn abortive(closed: &Closed, exit: &Exit) -> Ending {
     let socket = &exit.socket;
     let disconnected = closed.teardown.disconnected.as_ref();
-    let in_queue = disconnected.map_or(!socket.has_socket && !socket.dead, |(_, held)| !held);
-    if closed.teardown.forgotten.is_some() || (in_queue && !socket.dead) {
+    let in_queue = disconnected.map_or(!socket.has_socket && !socket.dead, |call| !call.has_socket);
+    let forgotten = closed.teardown.forgotten.is_some();
+    // Whatever made Multipath TCP give a subflow up, it does it with the means of linger 0.
+    if socket.subflow && !forgotten {
+        return Ending::ResetOther;
+    }
+    if forgotten || (in_queue && !socket.dead) {
         return Ending::ResetListenerClosed;
     }
     let closing = socket.send_shut
@@ -125,14 +142,15 @@ fn reset_first(closed: &Closed, exit: &Exit) -> Option<Found> {
         .resets
         .iter()
         .find(|reset| !reset.after_exit && reset.source == ResetSource::Active)?;
-    if exit.socket.error == errno::ETIMEDOUT || reset.state != exit.from {
+    let error = closed.fatal_error();
+    if error == errno::ETIMEDOUT || reset.state != exit.from {
         return None;
     }
     let (socket, from) = (&exit.socket, exit.from);
-    if socket.error != 0 && socket.error == socket.soft_error {
+    if error != 0 && error == socket.soft_error {
         return None;
     }
-    let orphan = socket.dead && socket.error == 0;
+    let orphan = socket.dead && error == 0;
     if orphan && from == State::FinWait2 {
         return if socket.linger2 < 0 {
             Found::exact(Ending::ResetLinger2)

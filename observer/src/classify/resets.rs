@@ -50,7 +50,7 @@ fn by_ending(ending: Ending) -> Option<ResetCause> {
         .map(|(_, cause)| cause)
 }
 
-const BY_ENDING: [(Ending, ResetCause); 10] = [
+const BY_ENDING: [(Ending, ResetCause); 11] = [
     (Ending::ResetUnreadData, ResetCause::UnreadData),
     (Ending::ResetLingerZero, ResetCause::LingerZero),
     (Ending::ResetDataAfterClose, ResetCause::DataAfterClose),
@@ -60,5 +60,6 @@ const BY_ENDING: [(Ending, ResetCause); 10] = [
     (Ending::TimeoutFinWait2, ResetCause::Linger2),
     (Ending::ResetOutOfMemory, ResetCause::OutOfMemory),
     (Ending::ResetDestroyed, ResetCause::Destroyed),
+    (Ending::ResetOther, ResetCause::Other),
     (Ending::TimeoutKeepalive, ResetCause::KeepaliveTimeout),
 ];

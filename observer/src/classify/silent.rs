@@ -2,8 +2,8 @@
 
 use crate::track::{Closed, Fate};
 
-use super::Ending;
 use super::found::Found;
+use super::{Ending, reset_sent};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     if closed.fate() == Some(Fate::Gone { before_time: true }) {
@@ -13,12 +13,19 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
         );
     }
     let exit = closed.exit.as_ref()?;
-    let unexplained = closed.gap.is_some() || exit.socket.error != 0 || closed.minisock.is_some();
-    if exit.socket.repair && exit.socket.error == 0 {
+    let unexplained =
+        closed.gap.is_some() || closed.fatal_error() != 0 || closed.minisock.is_some();
+    if exit.socket.repair && closed.fatal_error() == 0 {
         return Found::exact(Ending::DroppedSilently);
     }
     if unexplained || !closed.resets.is_empty() {
         return None;
+    }
+    if reset_sent::needs_reset(exit.from) && !exit.socket.dead {
+        return Found::inferred(
+            Ending::DroppedSilently,
+            "a reset was due, and none was seen",
+        );
     }
     if closed.sight.resets_sent {
         return Found::exact(Ending::DroppedSilently);

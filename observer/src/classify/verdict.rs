@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::event::{Ends, Task, Timestamp};
 use crate::track::Step;
 
-use super::Ending;
+use super::{Counts, Ending};
 
 /// One end of one connection, ended: the verdict with what identifies it. Sinks print this.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,8 @@ pub struct Verdict {
     pub attributes: Attributes,
     /// Resets that this host sent for this connection, by cause.
     pub resets_sent: Vec<ResetCause>,
+    /// Counters of the kernel that its end moved.
+    pub counters: Counts,
     /// Whether a RST of the peer ended it.
     pub reset_received: bool,
     /// Kernel time of the deciding transition.
@@ -63,6 +65,21 @@ pub struct Verdict {
     pub timeline_dropped: u32,
 }
 
+impl Verdict {
+    /// Whether this end closed first, or both did, and it holds TIME_WAIT.
+    pub fn holds_time_wait(&self) -> bool {
+        matches!(self.time_wait, TimeWait::Local | TimeWait::Both)
+    }
+
+    /// Whether it is a connect that found no free local port, and failed with EADDRNOTAVAIL
+    /// (`__inet_hash_connect`). One whose socket was bound to a port, or that failed for want of
+    /// a route or of memory, has one.
+    pub fn found_no_port(&self) -> bool {
+        let ends = self.ends;
+        self.ending == Ending::ConnectFailed && ends.is_some_and(|ends| ends.local.port() == 0)
+    }
+}
+
 macro_rules! labels {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $label:literal,)+ }) => {
         $(#[$meta])*
@@ -80,6 +97,8 @@ macro_rules! labels {
         }
     };
 }
+
+pub(super) use labels;
 
 labels! {
     /// Which side of the connection an end is.

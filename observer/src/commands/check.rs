@@ -26,7 +26,7 @@ struct Report<'a> {
 
 /// Tries the probes and says what came of it.
 pub(super) fn check(arguments: &Check, log: &Log) -> ExitCode {
-    let survey = probe::survey(arguments.probes.options(log));
+    let survey = probe::survey(&arguments.probes.options(log));
     let state = survey.coverage.as_ref().map_or("cannot_run", status::state);
     let text = if arguments.json {
         json(&survey, state)
@@ -64,6 +64,9 @@ fn text(survey: &Survey, state: &str) -> String {
         }
     };
     let mut text = status::table(coverage);
+    if let Some(line) = &survey.not_granted {
+        text.extend([line, "\n"]);
+    }
     for advice in &survey.advice {
         text.extend(["to see more: ", advice, "\n"]);
     }

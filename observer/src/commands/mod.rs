@@ -4,7 +4,10 @@
 //! error here and nowhere else.
 
 mod check;
+mod explain;
+mod leaks;
 mod run;
+mod symbolize;
 mod trace;
 
 use std::fs::File;
@@ -32,6 +35,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &log),
         Command::Trace(arguments) => trace::trace(arguments, &log),
         Command::Check(arguments) => return check::check(&arguments, &log),
+        Command::Leaks(arguments) => return leaks::leaks(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Symbolize => symbolize::symbolize(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -33,7 +33,10 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let clock = Arc::new(Clock::new());
-        let metrics = Arc::new(Metrics::new().context("cannot register the metrics")?);
+        let metrics = Arc::new(
+            Metrics::new(crate::sink::prometheus::Bounds::default())
+                .context("cannot register the metrics")?,
+        );
         let stop = Stop::new();
         super::stop_on_signals(&stop)?;
         let format = if json { Format::Json } else { Format::Text };
@@ -54,7 +57,10 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
             remaining: count,
         };
 
-        let probes = probe::attach(probes.options(log))?;
+        let probes = probe::attach(&probes.options(log))?;
+        if let Some(line) = &probes.not_granted {
+            super::say(line);
+        }
         super::say(&format!("attached: {}", status::summary(&probes.coverage)));
         if let Some(duration) = duration {
             let stop = stop.clone();
@@ -110,7 +116,7 @@ fn losses(standing: &Standing, lines_lost: u64) -> Option<String> {
             .collect();
         let kinds = kinds.join(", ");
         parts.push(format!(
-            "{events} events ({kinds}); a larger --ring-size loses fewer"
+            "{events} events ({kinds}); if the ring was full, a larger --ring-size loses fewer"
         ));
     }
     for (count, what) in [
@@ -139,7 +145,9 @@ mod tests {
 
     #[test]
     fn losses_are_one_line_and_no_loss_is_none() {
-        let mut standing = Metrics::new().unwrap().standing();
+        let mut standing = Metrics::new(crate::sink::prometheus::Bounds::default())
+            .unwrap()
+            .standing();
         assert_eq!(losses(&standing, 0), None);
         standing.lost = vec![
             (Kind::StateChanged, 2),

@@ -6,7 +6,7 @@
 use observer_ebpf::wire::{self, Kind};
 use zerocopy::FromBytes;
 
-use super::translate::{reason_of, state_of, substate_of, task_of, truth_of, tuple_of};
+use super::translate::{reason_of, stack_of, state_of, substate_of, task_of, truth_of, tuple_of};
 use super::{Body, Event, ReplyTarget, SockId, State, Timestamp, Vocabulary, translate};
 
 /// Turns ring records into events.
@@ -55,6 +55,21 @@ impl Decoder {
         let (header, _) = wire::Header::read_from_prefix(record)
             .map_err(|_short| DecodeError::Short(record.len()))?;
         let kind = Kind::from_number(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
+        let (record, header, stack) = match kind {
+            Kind::StateChanged => without_stack::<wire::StateChanged>(record, header),
+            Kind::Accepted => without_stack::<wire::Accepted>(record, header),
+            Kind::CloseCalled
+            | Kind::ResetSent
+            | Kind::ResetReplied
+            | Kind::ResetReceived
+            | Kind::Disconnected
+            | Kind::Aborted
+            | Kind::Forgotten
+            | Kind::MinisockStarted
+            | Kind::MinisockAnswered
+            | Kind::MinisockEnded
+            | Kind::Destroyed => (record, header, None),
+        };
         let body = match kind {
             Kind::StateChanged => self.state_changed(&read(record, header)?),
             Kind::CloseCalled => Ok(close_called(&read(record, header)?)),
@@ -75,6 +90,7 @@ impl Decoder {
             cpu: header.cpu,
             sock: SockId(header.sock),
             body,
+            stack,
         })
     }
 
@@ -107,7 +123,7 @@ impl Decoder {
             ReplyTarget::Nobody
         } else {
             match state_of(record.header.kind, record.state)? {
-                State::NewSynRecv | State::Listen => ReplyTarget::Handshake,
+                State::NewSynRecv | State::Listen => ReplyTarget::Handshake { netns },
                 State::TimeWait => ReplyTarget::Minisock { ends, netns },
                 state @ (State::Established
                 | State::SynSent
@@ -146,6 +162,27 @@ fn read<T: FromBytes>(record: &[u8], header: wire::Header) -> Result<T, DecodeEr
         return Err(size(usize::from(header.size)));
     }
     T::read_from_bytes(record).map_err(|_size| size(record.len()))
+}
+
+/// Splits a record off the stack behind it, if there is one; the header is then that of the
+/// record alone.
+fn without_stack<T>(
+    record: &[u8],
+    header: wire::Header,
+) -> (&[u8], wire::Header, Option<Box<[u64]>>) {
+    let size = size_of::<T>();
+    let both = size + size_of::<wire::Stack>();
+    let split = record.split_at_checked(size);
+    let is_both = usize::from(header.size) == both && record.len() == both;
+    let Some((record, rest)) = split.filter(|_| is_both) else {
+        return (record, header, None);
+    };
+    let stack = wire::Stack::read_from_bytes(rest).ok();
+    let header = wire::Header {
+        size: u16::try_from(size).unwrap_or_default(),
+        ..header
+    };
+    (record, header, stack.as_ref().and_then(stack_of))
 }
 
 fn close_called(record: &wire::CloseCalled) -> Body {
@@ -194,6 +231,7 @@ fn minisock_ended(record: &wire::MinisockEnded) -> Result<Body, DecodeError> {
     Ok(Body::MinisockEnded {
         substate: substate_of(record.header.kind, record.substate)?,
         expired: truth_of(record.expired),
+        netns: record.netns,
         task: task_of(&record.task),
     })
 }

@@ -5,6 +5,7 @@
 //! for the time.
 
 mod decode;
+pub mod errno;
 mod parts;
 mod translate;
 mod vocabulary;
@@ -32,6 +33,9 @@ pub struct Event {
     pub sock: SockId,
     /// What it was.
     pub body: Body,
+    /// Where in its program the task was that connected or accepted, innermost first; `None`
+    /// where nobody asked, or the kernel could not tell.
+    pub stack: Option<Box<[u64]>>,
 }
 
 /// What happened. The kernel function behind each is named in `observer_ebpf::wire`.
@@ -113,7 +117,8 @@ pub enum Body {
     MinisockAnswered {
         /// What the kernel decided; `None` for a number that this kernel's BTF does not name.
         answer: Option<TwStatus>,
-        /// The substate afterwards.
+        /// The substate afterwards. After [`TwStatus::Success`] the minisock may be gone, and
+        /// this be another one's.
         substate: Substate,
         /// Whether the segment carried RST.
         segment_is_reset: Option<bool>,
@@ -124,6 +129,8 @@ pub enum Body {
         substate: Substate,
         /// Whether its timer had run out.
         expired: Option<bool>,
+        /// Inode number of the network namespace.
+        netns: u32,
         /// Who ran; made it happen if neither the timer nor a segment did.
         task: Task,
     },
@@ -142,7 +149,10 @@ pub enum ReplyTarget {
     /// No socket: nobody listens there, or nobody knows the connection.
     Nobody,
     /// A connection that is still a request, or a listener.
-    Handshake,
+    Handshake {
+        /// Inode number of the network namespace.
+        netns: u32,
+    },
     /// A full socket in this state.
     Socket {
         /// Its state when the answer left.

@@ -15,6 +15,13 @@ impl Timestamp {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// `self` less `time`; 0 at the least.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// `self` plus `delay`, saturating.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
@@ -27,9 +34,10 @@ impl Timestamp {
 /// socket is never in TIME_WAIT: a minisock takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[repr(u8)]
 pub enum State {
     /// 1
-    Established,
+    Established = 1,
     /// 2
     SynSent,
     /// 3
@@ -72,6 +80,11 @@ impl State {
             12 => Self::NewSynRecv,
             _ => return None,
         })
+    }
+
+    /// Its UAPI number.
+    pub const fn number(self) -> u8 {
+        self as u8
     }
 
     /// The state's name as the kernel spells it.
@@ -157,10 +170,17 @@ pub struct Socket {
     pub user_timeout: Option<Duration>,
     /// `TCP_REPAIR` is on.
     pub repair: bool,
+    /// It carries a part of a Multipath TCP connection, and the application holds another
+    /// socket: who lets go of this one is not to be seen.
+    pub subflow: bool,
     /// It stands in the table of connections. A minisock that takes over takes its place there
     /// before it goes to CLOSE (`inet_twsk_hashdance`, 5.10 to 7.2); `None` where the probe
     /// comes too late to see it.
     pub hashed: Option<bool>,
+    /// A timer for what was sent, or waits to be sent, is armed (`icsk_pending`). A timer that
+    /// runs has been disarmed (`tcp_write_timer_handler`, 5.10 to 7.2): without one, and with
+    /// something in flight, it is the timer that ends the connection.
+    pub write_timer: bool,
     /// Retransmissions in a row without an answer.
     pub retransmits: u8,
     /// Keepalive or window probes without an answer.

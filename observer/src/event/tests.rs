@@ -194,8 +194,8 @@ fn an_answered_segment_was_for_nobody_a_handshake_a_socket_or_a_minisock() {
         }
     };
     assert_eq!(target(0), ReplyTarget::Nobody);
-    assert_eq!(target(12), ReplyTarget::Handshake);
-    assert_eq!(target(10), ReplyTarget::Handshake);
+    assert_eq!(target(12), ReplyTarget::Handshake { netns: 0 });
+    assert_eq!(target(10), ReplyTarget::Handshake { netns: 0 });
     assert_eq!(
         target(6),
         ReplyTarget::Minisock {
@@ -352,4 +352,43 @@ proptest! {
             Err(error) => prop_assert!(false, "{}", error),
         }
     }
+}
+
+/// The record with a stack behind it that says it has so many bytes.
+fn with_stack(bytes: i64) -> Vec<u8> {
+    let mut record = state_changed();
+    record.header.size = u16::try_from(size_of::<wire::StateChanged>() + 392).unwrap();
+    let mut stack = wire::Stack {
+        bytes,
+        frames: [0xff; wire::Stack::FRAMES],
+    };
+    stack.frames[..2].copy_from_slice(&[0x5500, 0x5600]);
+    [record.as_bytes(), stack.as_bytes()].concat()
+}
+
+#[test]
+fn a_stack_behind_a_record_is_told_with_it() {
+    let plain = decode(state_changed().as_bytes());
+    let event = decode(&with_stack(16));
+    assert_eq!(event.stack.as_deref(), Some(&[0x5500, 0x5600][..]));
+    assert_eq!((plain.stack, plain.body), (None, event.body));
+}
+
+#[test]
+fn what_the_kernel_could_not_read_is_no_stack() {
+    for bytes in [0, -14, i64::MIN, 393, i64::MAX] {
+        assert_eq!(decode(&with_stack(bytes)).stack, None, "{bytes}");
+    }
+    let whole = decode(&with_stack(384)).stack.unwrap();
+    assert_eq!(whole.len(), wire::Stack::FRAMES);
+}
+
+#[test]
+fn a_record_with_a_stack_that_is_cut_off_is_refused() {
+    let record = with_stack(16);
+    let error = decoder().decode(&record[..record.len() - 8]).unwrap_err();
+    assert!(
+        matches!(error, DecodeError::Size { got: 560, .. }),
+        "{error}"
+    );
 }

@@ -42,6 +42,13 @@ pub(super) fn task_of(task: &wire::Task) -> Task {
     }
 }
 
+/// The frames that the kernel told; `None` if it told none.
+pub(super) fn stack_of(stack: &wire::Stack) -> Option<Box<[u64]>> {
+    let bytes = usize::try_from(stack.bytes).ok()?;
+    let frames = stack.frames.get(..bytes / size_of::<u64>())?;
+    (!frames.is_empty()).then(|| frames.into())
+}
+
 /// Both ends, once the kernel has set at least one port.
 pub(super) fn tuple_of(tuple: &wire::Tuple) -> Option<Ends> {
     if tuple.local_port == 0 && tuple.peer_port == 0 {
@@ -107,7 +114,9 @@ pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> S
         user_timeout: (snapshot.user_timeout_ms != 0)
             .then(|| Duration::from_millis(snapshot.user_timeout_ms.into())),
         repair: marked(flag::REPAIR),
+        subflow: marked(flag::SUBFLOW),
         hashed: marked(flag::HASHED_KNOWN).then(|| marked(flag::HASHED)),
+        write_timer: marked(flag::WRITE_TIMER),
         retransmits: snapshot.retransmits,
         probes: snapshot.probes,
         has_socket: marked(flag::HAS_SOCKET),

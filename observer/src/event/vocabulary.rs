@@ -22,6 +22,9 @@ pub struct Vocabulary {
     pub tw_ack: u32,
     /// Number of `TCP_TW_SYN`.
     pub tw_syn: u32,
+    /// Minisocks have `tw_kill`: then the kernel counts one (`TW`, `TWKilled`) when its time
+    /// has run out, else when it starts.
+    pub tw_kill: bool,
 }
 
 /// What `tcp_timewait_state_process` decided.
@@ -79,6 +82,7 @@ impl Vocabulary {
             tw_rst: 1,
             tw_ack: 2,
             tw_syn: 3,
+            tw_kill: false,
         }
     }
 

@@ -3,6 +3,8 @@
 //! Takes the plan and the loaded object; gives an [`Outcome`] a part. A program that does not
 //! load or attach is an outcome, and the next candidate is tried.
 
+use std::io;
+
 use aya::programs::{FEntry, FExit, KProbe, Program as Loaded, ProgramError};
 use aya::{Btf, Ebpf};
 use observer_ebpf::wire::manifest::{Hook, Program};
@@ -52,6 +54,7 @@ fn attach(part: &Part, ebpf: &mut Ebpf, btf: &Btf) -> Outcome {
         kind: part.kind,
         attached,
         failures,
+        left_out: part.left_out,
     }
 }
 
@@ -72,7 +75,12 @@ fn attach_one(program: &Program, ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Strin
     let Some(loaded) = ebpf.program_mut(program.name) else {
         return Err(format!("{} is not in the object", program.name));
     };
-    load_and_attach(program.hook, loaded, btf).map_err(|error| describe(program.name, &error))
+    let done = load_and_attach(program.hook, loaded, btf);
+    done.map_err(|error| {
+        // What loads and does not attach would stay in the kernel until the agent ends.
+        detach(program, ebpf);
+        describe(program.name, &error)
+    })
 }
 
 fn load_and_attach(hook: Hook, program: &mut Loaded, btf: &Btf) -> Result<(), ProgramError> {
@@ -100,8 +108,8 @@ fn load_and_attach(hook: Hook, program: &mut Loaded, btf: &Btf) -> Result<(), Pr
     }
 }
 
-/// Takes an attached program away again. That it fails leaves it attached until the agent
-/// ends, which costs time and loses nothing.
+/// Takes a program out of the kernel again. That it fails leaves it there until the agent ends,
+/// which costs time and loses nothing.
 fn detach(program: &Program, ebpf: &mut Ebpf) {
     let detached = match ebpf.program_mut(program.name) {
         Some(Loaded::FEntry(loaded)) => loaded.unload(),
@@ -110,8 +118,11 @@ fn detach(program: &Program, ebpf: &mut Ebpf) {
         Some(Loaded::BtfTracePoint(loaded)) => loaded.unload(),
         _ => Ok(()),
     };
-    if let Err(error) = detached {
-        tracing::debug!(program = program.name, %error, "a program could not be detached");
+    match detached {
+        Ok(()) | Err(ProgramError::NotLoaded) => {}
+        Err(error) => {
+            tracing::debug!(program = program.name, %error, "a program could not be detached");
+        }
     }
 }
 
@@ -135,9 +146,21 @@ fn describe(name: &str, error: &ProgramError) -> String {
             }
         }
         ProgramError::SyscallError(error) => {
-            format!("{name} did not attach: {}", error.io_error)
+            format!("{name} did not attach: {}", reason(&error.io_error))
         }
         error => format!("{name} did not attach: {}", chain(error)),
+    }
+}
+
+/// The kernel's reason in words. `ENOTSUPP` is its own: the C library has no text for it.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/errno.h#L27>
+fn reason(error: &io::Error) -> String {
+    const ENOTSUPP: i32 = 524;
+    match error.raw_os_error() {
+        Some(ENOTSUPP) => {
+            format!("the kernel does not support it on this processor (error {ENOTSUPP}, ENOTSUPP)")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -154,7 +177,15 @@ fn last_lines(log: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::last_lines;
+    use super::{io, last_lines, reason};
+
+    #[test]
+    fn an_error_that_only_the_kernel_knows_has_words() {
+        let unsupported = reason(&io::Error::from_raw_os_error(524));
+        assert!(unsupported.contains("does not support"), "{unsupported}");
+        let denied = reason(&io::Error::from_raw_os_error(1));
+        assert!(denied.contains("os error 1"), "{denied}");
+    }
 
     #[test]
     fn the_last_words_of_the_verifier_leave_its_statistics_out() {

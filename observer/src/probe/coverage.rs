@@ -19,14 +19,34 @@ pub(super) struct Outcome {
     pub(super) attached: Vec<&'static Program>,
     /// What was tried and failed, and why.
     pub(super) failures: Vec<String>,
+    /// Nothing was tried, on request.
+    pub(super) left_out: bool,
 }
 
-/// Puts the outcomes together, one answer a question.
-pub(super) fn coverage(outcomes: &[Outcome]) -> Coverage {
-    let answers = Question::ALL
+impl Outcome {
+    fn names(&self) -> Vec<&'static str> {
+        self.attached.iter().map(|program| program.name).collect()
+    }
+}
+
+/// Puts the outcomes together, one answer a question. `misread` names what no program can
+/// read of the sockets of this kernel.
+pub(super) fn coverage(outcomes: &[Outcome], misread: &[String]) -> Coverage {
+    let mut answers: Vec<Answer> = Question::ALL
         .into_iter()
         .map(|question| answer(question, outcomes))
         .collect();
+    let state = answers
+        .iter_mut()
+        .find(|answer| answer.question == Question::State.label());
+    if let Some(state) = state.filter(|_| !misread.is_empty()) {
+        let failure = |name| format!("`{name}` is a bit field here, and is not read");
+        state.failures.extend(misread.iter().map(failure));
+        state.blind_to.get_or_insert(
+            "what this kernel keeps of a socket in bit fields, such as whether it is a part of \
+             a Multipath TCP connection",
+        );
+    }
     Coverage {
         answers,
         sight: sight(outcomes),
@@ -51,6 +71,11 @@ fn answer(question: Question, outcomes: &[Outcome]) -> Answer {
             .max()
             .map(Twin::label),
         programs: attached().map(|program| program.name).collect(),
+        kinds: parts().map(|one| (one.kind.label(), one.names())).collect(),
+        left_out: parts()
+            .filter(|one| one.left_out)
+            .map(|one| one.kind.label())
+            .collect(),
         failures,
         blind_to: blind_to(question, outcomes),
     }
@@ -165,6 +190,7 @@ mod tests {
                 kind,
                 attached: attached(kind),
                 failures: Vec::new(),
+                left_out: false,
             })
             .collect()
     }
@@ -175,17 +201,27 @@ mod tests {
 
     #[test]
     fn answers_stand_in_the_order_of_the_manifest() {
-        let coverage = coverage(&outcomes(&[]));
+        let coverage = coverage(&outcomes(&[]), &[]);
         let labels: Vec<&str> = coverage.answers.iter().map(|one| one.question).collect();
         assert_eq!(labels, Question::ALL.map(Question::label));
     }
 
     #[test]
     fn where_nothing_is_attached_every_question_says_what_it_is_blind_to() {
-        let coverage = coverage(&outcomes(&[]));
+        let coverage = coverage(&outcomes(&[]), &[]);
         assert!(coverage.answers.iter().all(|one| one.blind_to.is_some()));
         assert!(coverage.answers.iter().all(|one| one.twin.is_none()));
         assert!(!coverage.sight.replies && !coverage.sight.teardown);
+    }
+
+    #[test]
+    fn a_member_that_would_be_misread_is_a_blind_spot() {
+        let attached = outcomes(&["fentry_tcp_set_state"]);
+        let state = |misread: &[String]| coverage(&attached, misread).answers.swap_remove(0);
+        assert_eq!(state(&[]).blind_to, None);
+        let blind = state(&["struct tcp_sock.is_mptcp".to_owned()]);
+        assert!(blind.blind_to.unwrap().contains("Multipath TCP"));
+        assert!(blind.failures[0].contains("tcp_sock.is_mptcp"));
     }
 
     #[test]
@@ -199,6 +235,23 @@ mod tests {
         let three = [two[0], two[1], "fexit_tcp_timewait_state_process_args3"];
         assert_eq!(answer_to(Question::Minisock, &three).blind_to, None);
         assert!(sight(&outcomes(&three)).minisocks);
+    }
+
+    #[test]
+    fn what_was_left_out_on_request_is_named_and_makes_its_question_blind() {
+        let three = [
+            "fentry_inet_twsk_hashdance",
+            "fentry_inet_twsk_kill",
+            "fexit_tcp_timewait_state_process_args3",
+        ];
+        let mut outcomes = outcomes(&three[..2]);
+        for one in &mut outcomes {
+            one.left_out = one.kind == Kind::MinisockAnswered;
+        }
+        let answer = answer(Question::Minisock, &outcomes);
+        assert_eq!(answer.left_out, ["minisock_answered"]);
+        assert_eq!(answer.kinds["minisock_ended"], ["fentry_inet_twsk_kill"]);
+        assert!(answer.blind_to.is_some() && !sight(&outcomes).minisocks);
     }
 
     #[test]

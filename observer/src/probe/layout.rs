@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use observer_ebpf::wire::manifest::{Hook, PROGRAMS};
-use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Need, REPAIR_MASK, TW_SUCCESS};
+use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Member, Need, REPAIR_MASK, TW_SUCCESS};
 
-use super::btf::{Btf, Kind, NotBtf, Type};
+use super::btf::{Btf, Kind, NotBtf, Place, Type};
 use crate::event::Vocabulary;
 
-/// The one member that is a bit field, so that its place in its byte matters too.
+/// The one member that the probes read as a bit field, so that its place in its byte matters
+/// too.
 const REPAIR: &str = "TCP_REPAIR";
 
 /// What the probes and the plan need to know about the running kernel.
@@ -24,6 +25,9 @@ pub(super) struct Layout {
     pub(super) shapes: Shapes,
     /// The running kernel's numbers.
     pub(super) vocabulary: Vocabulary,
+    /// Optional members that are bit fields here, which the probes would misread; they do not
+    /// read them.
+    pub(super) misread: Vec<String>,
 }
 
 /// The shapes of hooks.
@@ -53,6 +57,9 @@ pub(super) enum LayoutError {
     /// A struct, member or enum that must exist.
     #[error("the kernel's BTF has no `{0}`")]
     Missing(String),
+    /// A member that must be read, in a form that would be misread.
+    #[error("the kernel's BTF has `{0}` as a bit field, which the probes would misread")]
+    BitField(String),
     /// A number that is larger than what it numbers.
     #[error("the kernel's BTF numbers {name} as {number}")]
     Strange {
@@ -68,12 +75,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Layout, LayoutError> {
     let btf = Btf::parse(bytes)?;
     let index = Index::new(&btf);
     let vocabulary = vocabulary(&btf, &index)?;
-    let mut globals = offsets(&btf, &index)?;
+    let (mut globals, misread) = offsets(&btf, &index)?;
     globals.push((TW_SUCCESS, vocabulary.tw_success));
     Ok(Layout {
         globals,
         shapes: shapes(&btf, &index),
         vocabulary,
+        misread,
     })
 }
 
@@ -122,27 +130,40 @@ impl<'a> Index<'a> {
     }
 }
 
-fn offsets(btf: &Btf<'_>, index: &Index<'_>) -> Result<Vec<(&'static str, u32)>, LayoutError> {
-    let mut globals = Vec::new();
+type Offsets = (Vec<(&'static str, u32)>, Vec<String>);
+
+/// The offset globals, and the members that are left out because they would be misread.
+fn offsets(btf: &Btf<'_>, index: &Index<'_>) -> Result<Offsets, LayoutError> {
+    let (mut globals, mut misread) = (Vec::new(), Vec::new());
     let mut repair_mask = 0;
     for member in MEMBERS {
         let record = index.records.get(member.of);
-        let bits = record.and_then(|record| btf.bits_to(*record, member.path));
-        let offset = match bits {
-            Some(bits) => bits / 8,
-            None if member.need == Need::Optional => ABSENT,
-            None => {
-                let name = format!("struct {}.{}", member.of, member.path);
-                return Err(LayoutError::Missing(name));
-            }
-        };
-        if let (REPAIR, Some(bits)) = (member.global, bits) {
-            repair_mask = 1 << (bits % 8);
+        let place = record.and_then(|record| btf.place_of(*record, member.path));
+        let offset = offset(member, place)?;
+        if place.is_some() && offset == ABSENT {
+            misread.push(name(member));
+        }
+        if let (REPAIR, Some(place)) = (member.global, place) {
+            repair_mask = 1 << (place.bits % 8);
         }
         globals.push((member.global, offset));
     }
     globals.push((REPAIR_MASK, repair_mask));
-    Ok(globals)
+    Ok((globals, misread))
+}
+
+/// The offset of a member in bytes, or [`ABSENT`] if it is not there or would be misread.
+fn offset(member: &Member, place: Option<Place>) -> Result<u32, LayoutError> {
+    match place {
+        Some(place) if member.global == REPAIR || !place.bit_field => Ok(place.bits / 8),
+        _ if member.need == Need::Optional => Ok(ABSENT),
+        Some(_) => Err(LayoutError::BitField(name(member))),
+        None => Err(LayoutError::Missing(name(member))),
+    }
+}
+
+fn name(member: &Member) -> String {
+    format!("struct {}.{}", member.of, member.path)
 }
 
 fn shapes(btf: &Btf<'_>, index: &Index<'_>) -> Shapes {
@@ -199,6 +220,10 @@ fn vocabulary(btf: &Btf<'_>, index: &Index<'_>) -> Result<Vocabulary, LayoutErro
         tw_rst: number("tcp_tw_status", "TCP_TW_RST")?,
         tw_ack: number("tcp_tw_status", "TCP_TW_ACK")?,
         tw_syn: number("tcp_tw_status", "TCP_TW_SYN")?,
+        tw_kill: index
+            .records
+            .get("inet_timewait_sock")
+            .is_some_and(|minisock| btf.place_of(*minisock, "tw_kill").is_some()),
     })
 }
 
@@ -221,4 +246,27 @@ fn reset_reasons(btf: &Btf<'_>, index: &Index<'_>) -> Vec<(u32, Box<str>)> {
 fn values<'a>(btf: &Btf<'a>, index: &Index<'a>, of: &str) -> impl Iterator<Item = (&'a str, u32)> {
     let one = index.enums.get(of).copied();
     one.into_iter().flat_map(|one| btf.values(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset_of(global: &str, bit_field: bool) -> Result<u32, LayoutError> {
+        let member = MEMBERS.iter().find(|member| member.global == global);
+        let bits = 8 * 100 + if bit_field { 3 } else { 0 };
+        offset(member.unwrap(), Some(Place { bits, bit_field }))
+    }
+
+    #[test]
+    fn a_bit_field_is_read_only_where_the_probes_know_its_bit() {
+        assert_eq!(offset_of("TCP_IS_MPTCP", false).unwrap(), 100);
+        assert_eq!(offset_of("TCP_IS_MPTCP", true).unwrap(), ABSENT);
+        assert_eq!(offset_of(REPAIR, true).unwrap(), 100);
+        let error = offset_of("SK_SHUTDOWN", true).unwrap_err().to_string();
+        assert!(
+            error.contains("`struct sock.sk_shutdown` as a bit field"),
+            "{error}"
+        );
+    }
 }

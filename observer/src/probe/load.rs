@@ -5,6 +5,7 @@
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use observer_ebpf::wire::manifest::{DROPS, EVENTS};
+use observer_ebpf::wire::settings::STACKS;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::coverage::Outcome;
@@ -27,7 +28,7 @@ pub(super) struct Attached {
 }
 
 /// Loads the object and attaches what can be attached.
-pub(super) fn load(options: Options, facts: &Facts) -> Result<Attached, StartError> {
+pub(super) fn load(options: &Options, facts: &Facts) -> Result<Attached, StartError> {
     if let Some(obstacle) = obstacle::obstacle(facts) {
         return Err(obstacle);
     }
@@ -49,7 +50,7 @@ pub(super) fn load(options: Options, facts: &Facts) -> Result<Attached, StartErr
     })?;
     drop(bytes);
     let mut ebpf = object(options, &layout, &btf)?;
-    let plan = plan::plan(options.backend, facts, &layout.shapes);
+    let plan = plan::plan(options.backend, &options.without, facts, &layout.shapes);
     let outcomes = attach::carry_out(&plan, &mut ebpf, &btf);
     if let Some(nothing) = obstacle::nothing_works(&outcomes) {
         return Err(nothing);
@@ -62,17 +63,19 @@ pub(super) fn load(options: Options, facts: &Facts) -> Result<Attached, StartErr
 }
 
 /// Makes the maps and sets the globals.
-fn object(options: Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartError> {
+fn object(options: &Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartError> {
     let log_level = if options.kernel_log {
         LOG_EVERYTHING
     } else {
         LOG_NOTHING
     };
+    let stacks = u32::from(options.stacks);
     let mut loader = EbpfLoader::new();
     loader
         .btf(Some(btf))
         .map_max_entries(EVENTS, options.ring_bytes)
-        .override_global(aya_log::LEVEL, &log_level, true);
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .override_global(STACKS, &stacks, true);
     for (global, value) in &layout.globals {
         loader.override_global(global, value, true);
     }

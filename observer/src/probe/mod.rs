@@ -17,6 +17,10 @@ mod obstacle;
 mod plan;
 mod ring;
 
+use std::collections::BTreeMap;
+
+use observer_ebpf::wire::Kind;
+
 use crate::event::Vocabulary;
 use crate::track::Sight;
 
@@ -38,14 +42,18 @@ pub enum Backend {
 }
 
 /// How the probes are to be loaded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Which twins.
     pub backend: Backend,
+    /// Kinds of records whose probes are not attached.
+    pub without: Vec<Kind>,
     /// Whether the probes may log (`aya-log`).
     pub kernel_log: bool,
     /// Bytes of the ring buffer: a power of two, a multiple of the page size.
     pub ring_bytes: u32,
+    /// Whether the user stack follows the records of those who connect and accept.
+    pub stacks: bool,
 }
 
 /// The attached probes. Dropping them detaches everything.
@@ -57,6 +65,8 @@ pub struct Probes {
     pub vocabulary: Vocabulary,
     /// What is answered by which twin, and what is not.
     pub coverage: Coverage,
+    /// That the wished backend is not the one in use, and why.
+    pub not_granted: Option<String>,
     /// Holds the programs, which detach when it goes.
     _object: aya::Ebpf,
     /// Reads what the probes log, if they may.
@@ -83,6 +93,10 @@ pub struct Answer {
     pub twin: Option<&'static str>,
     /// Programs attached for it.
     pub programs: Vec<&'static str>,
+    /// The same for each kind of record that it takes to answer.
+    pub kinds: BTreeMap<&'static str, Vec<&'static str>>,
+    /// The kinds whose probes were left out on request.
+    pub left_out: Vec<&'static str>,
     /// What was tried first and failed, and why.
     pub failures: Vec<String>,
     /// What the agent cannot see, or must infer, because of it.
@@ -110,12 +124,14 @@ pub struct Survey {
     pub facts: Facts,
     /// What the agent would see, or why it cannot run.
     pub coverage: Result<Coverage, StartError>,
+    /// That the wished backend would not be the one in use, and why.
+    pub not_granted: Option<String>,
     /// What to do about what is missing, one line a gap.
     pub advice: Vec<String>,
 }
 
 /// Loads and attaches the probes. Needs a tokio runtime around it.
-pub fn attach(options: Options) -> Result<Probes, StartError> {
+pub fn attach(options: &Options) -> Result<Probes, StartError> {
     let mut attached = load::load(options, &kernel::facts())?;
     let log = if options.kernel_log {
         Some(log::KernelLog::start(&mut attached.ebpf)?)
@@ -126,26 +142,34 @@ pub fn attach(options: Options) -> Result<Probes, StartError> {
     let misses = misses::Misses::new(&attached.outcomes, &attached.ebpf);
     let ring = Ring::new(events, drops, misses)
         .map_err(|error| StartError::Load(format!("the ring cannot be polled: {error}")))?;
+    let coverage = coverage::coverage(&attached.outcomes, &attached.layout.misread);
     Ok(Probes {
         ring,
         vocabulary: attached.layout.vocabulary,
-        coverage: coverage::coverage(&attached.outcomes),
+        not_granted: obstacle::not_granted(options.backend, &coverage.answers),
+        coverage,
         _object: attached.ebpf,
         _log: log,
     })
 }
 
 /// Tries what [`attach()`] would attach, and leaves nothing attached.
-pub fn survey(options: Options) -> Survey {
+pub fn survey(options: &Options) -> Survey {
     let facts = kernel::facts();
-    let coverage = load::load(options, &facts).map(|tried| coverage::coverage(&tried.outcomes));
+    let coverage = load::load(options, &facts)
+        .map(|tried| coverage::coverage(&tried.outcomes, &tried.layout.misread));
     let advice = coverage
         .as_ref()
         .map(|coverage| obstacle::advice(&facts, &coverage.answers))
         .unwrap_or_default();
+    let answers = coverage.as_ref().map(|coverage| &coverage.answers);
+    let not_granted = answers
+        .ok()
+        .and_then(|answers| obstacle::not_granted(options.backend, answers));
     Survey {
         facts,
         coverage,
+        not_granted,
         advice,
     }
 }

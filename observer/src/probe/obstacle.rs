@@ -6,7 +6,7 @@ use observer_ebpf::wire::manifest::{Question, Twin};
 
 use super::coverage::Outcome;
 use super::kernel::{BTF, Facts};
-use super::{Answer, StartError};
+use super::{Answer, Backend, StartError};
 
 /// What the facts alone rule out.
 pub(super) fn obstacle(facts: &Facts) -> Option<StartError> {
@@ -65,6 +65,30 @@ pub(super) fn nothing_works(outcomes: &[Outcome]) -> Option<StartError> {
     )))
 }
 
+/// What became of a wish for one backend that this kernel does not grant at all; `None` if some
+/// of its programs are attached, or no certain one was wished for.
+pub(super) fn not_granted(wish: Backend, answers: &[Answer]) -> Option<String> {
+    let (name, prefixes) = match wish {
+        Backend::Fentry => ("fentry", ["fentry_", "fexit_"]),
+        Backend::Kprobe => ("kprobe", ["kprobe_", "kretprobe_"]),
+        Backend::Auto | Backend::Tracepoint => return None,
+    };
+    let is_of_it = |text: &str| prefixes.iter().any(|prefix| text.starts_with(prefix));
+    let mut attached = answers.iter().flat_map(|answer| &answer.programs);
+    if attached.any(|program| is_of_it(program)) {
+        return None;
+    }
+    let mut failures = answers.iter().flat_map(|answer| &answer.failures);
+    let why = failures
+        .find(|failure| is_of_it(failure))
+        .or_else(|| answers.iter().find_map(|answer| answer.failures.first()))
+        .map_or("this kernel has no hook for it", String::as_str);
+    Some(format!(
+        "--backend {name}: this kernel refuses it, and tracepoints alone are used, which see less \
+         ({why}); `--backend auto` takes the best that works"
+    ))
+}
+
 /// Why the object did not load.
 pub(super) fn not_loaded(error: &aya::EbpfError) -> StartError {
     let text = chain(error);
@@ -107,8 +131,17 @@ pub(super) fn advice(facts: &Facts, answers: &[Answer]) -> Vec<String> {
     } else if tried_and_failed(&["kprobe_", "kretprobe_"]) {
         advice.push("some kprobes are refused here; the failures say why".to_owned());
     }
-    let limited = |answer: &&Answer| answer.blind_to.is_some() && answer.failures.is_empty();
+    let limited = |answer: &&Answer| {
+        answer.blind_to.is_some() && answer.failures.is_empty() && answer.left_out.is_empty()
+    };
     advice.extend(answers.iter().filter(limited).map(within_limits));
+    let left_out: Vec<&str> = answers
+        .iter()
+        .flat_map(|answer| answer.left_out.iter().copied())
+        .collect();
+    if !left_out.is_empty() {
+        advice.push(format!("drop `--without {}`", left_out.join(",")));
+    }
     advice
 }
 
@@ -141,6 +174,8 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn check(facts: &Facts, expected: &[&str]) {
@@ -196,12 +231,38 @@ mod tests {
     }
 
     #[test]
+    fn a_backend_that_the_kernel_refuses_is_said_with_its_reason() {
+        let mut answer = Answer {
+            question: "state",
+            asks: "a connection changed state",
+            twin: Some("tracepoint"),
+            programs: vec!["tp_inet_sock_set_state"],
+            kinds: BTreeMap::new(),
+            left_out: Vec::new(),
+            failures: vec!["fentry_tcp_set_state did not attach: unsupported".to_owned()],
+            blind_to: None,
+        };
+        let told = not_granted(Backend::Fentry, std::slice::from_ref(&answer)).unwrap();
+        assert!(
+            told.contains("fentry_tcp_set_state did not attach"),
+            "{told}"
+        );
+        assert_eq!(
+            not_granted(Backend::Auto, std::slice::from_ref(&answer)),
+            None
+        );
+        answer.programs = vec!["fentry_tcp_set_state"];
+        assert_eq!(not_granted(Backend::Fentry, &[answer]), None);
+    }
+
+    #[test]
     fn without_state_changes_nothing_works_and_the_failures_are_told() {
         let outcome = Outcome {
             question: Question::State,
             kind: observer_ebpf::wire::Kind::StateChanged,
             attached: Vec::new(),
             failures: vec!["fentry_tcp_set_state was refused: EINVAL".to_owned()],
+            left_out: false,
         };
         let error = nothing_works(&[outcome]).unwrap().to_string();
         assert!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use crate::classify::{Closer, Initiator, Phase, Verdict};
+use crate::classify::{self, Closer, Counts, Initiator, Phase, Verdict};
 use crate::clock::Clock;
 use crate::event::{State, Task, Timestamp};
 
@@ -38,6 +38,7 @@ pub struct Line<'a> {
     left_behind: LeftBehind,
     phases: Phases<'a>,
     resets_sent: Vec<&'static str>,
+    counters: Moved<'a>,
     reset_received: bool,
     reset_reason: Option<&'a str>,
     error: u16,
@@ -49,7 +50,7 @@ pub struct Line<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct LeftBehind {
+pub(super) struct LeftBehind {
     unread: Option<u32>,
     unsent: Option<u32>,
     unacked: Option<u32>,
@@ -64,7 +65,7 @@ struct Moment<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct By<'a> {
+pub(super) struct By<'a> {
     pid: u32,
     comm: &'a str,
 }
@@ -80,6 +81,21 @@ impl Serialize for Phases<'_> {
             map.serialize_entry(phase.label(), &time.map(|time| time.as_secs_f64()))?;
         }
         map.end()
+    }
+}
+
+/// How much it moved each counter of the kernel, under the kernel's names; those that it did
+/// not move are left out.
+#[derive(Debug)]
+struct Moved<'a>(&'a Counts);
+
+impl Serialize for Moved<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .moved()
+                .map(|(counter, count)| (counter.label(), count)),
+        )
     }
 }
 
@@ -107,17 +123,14 @@ impl<'a> Line<'a> {
                 .born_at
                 .map(|born| verdict.ended_at.since(born).as_secs_f64()),
             time_wait: verdict.time_wait.label(),
-            left_behind: LeftBehind {
-                unread: verdict.left_behind.unread,
-                unsent: verdict.left_behind.unsent,
-                unacked: verdict.left_behind.unacked,
-            },
+            left_behind: LeftBehind::new(verdict.left_behind),
             phases: Phases(&verdict.phases),
             resets_sent: verdict
                 .resets_sent
                 .iter()
                 .map(|cause| cause.label())
                 .collect(),
+            counters: Moved(&verdict.counters),
             reset_received: verdict.reset_received,
             reset_reason: verdict.reset_reason.as_deref(),
             error: verdict.error,
@@ -137,8 +150,18 @@ impl<'a> Line<'a> {
     }
 }
 
+impl LeftBehind {
+    pub(super) fn new(left: classify::LeftBehind) -> Self {
+        Self {
+            unread: left.unread,
+            unsent: left.unsent,
+            unacked: left.unacked,
+        }
+    }
+}
+
 impl<'a> By<'a> {
-    fn new(task: &'a Task) -> Self {
+    pub(super) fn new(task: &'a Task) -> Self {
         Self {
             pid: task.pid,
             comm: &task.comm,

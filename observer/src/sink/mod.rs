@@ -1,7 +1,8 @@
 //! What the agent says, and where.
 //!
 //! Takes verdicts and counts; gives Prometheus metrics ([`prometheus`]), JSON ([`json`]) and
-//! text ([`text`]) lines. Never decides anything about a connection.
+//! text ([`text`]) lines, and what an ending means ([`explain`]). Never decides anything about
+//! a connection.
 
 pub mod names;
 
@@ -13,7 +14,30 @@ pub mod text;
 
 pub mod lines;
 
+pub mod books;
+
 pub mod status;
+
+pub mod explain;
+
+pub mod board;
+
+pub mod connections;
+
+pub mod endings;
+
+pub mod findings;
+
+pub mod leaks;
+
+pub mod ports;
+
+pub mod time_wait;
+
+mod page;
+pub mod paging;
+
+mod stacks;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -1,14 +1,46 @@
 //! Verdicts that tests of the sinks share.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::audit::{self, Account, Audit, Facts, Reading};
 use crate::classify::{
-    Attributes, Closer, Confidence, Ending, Initiator, LeftBehind, Phase, ResetCause, Role,
+    Attributes, Closer, Confidence, Counts, Ending, Initiator, LeftBehind, Phase, ResetCause, Role,
     TimeWait, Verdict,
 };
 use crate::event::{Ends, State, Task, Timestamp};
 use crate::probe::{Answer, Coverage};
-use crate::track::{Sight, Step};
+use crate::track::{Output, Sight, Step};
+
+/// The books of a namespace in which one listener's child died at birth and two requests were
+/// dropped.
+pub(crate) fn account() -> Account {
+    let sight = coverage().sight;
+    let facts = Facts {
+        sight,
+        counts_minisocks_at_end: false,
+    };
+    let mut audit = Audit::new(facts, [("own".to_owned(), 4_026_531_840)]);
+    let at = |seconds: u64| Timestamp(seconds * 1_000_000_000);
+    for (seconds, fails, embryonic) in [(10, 5, 0), (40, 8, 2)] {
+        let snmp = format!("Tcp: AttemptFails EstabResets OutRsts\nTcp: {fails} 1 1\n");
+        let netstat = format!("TcpExt: EmbryonicRsts TW TWKilled\nTcpExt: {embryonic} 0 0\n");
+        let reading = Reading {
+            from: at(seconds),
+            to: at(seconds),
+            netns: 4_026_531_840,
+            cookie: Some(1),
+            counts: audit::Counts::parse(&snmp, &netstat),
+        };
+        audit.take(0, Ok(reading));
+    }
+    audit.note_output(&Output::Stillborn {
+        netns: 4_026_531_840,
+        at: at(20),
+    });
+    audit.judge(at(60));
+    audit.accounts().remove(0)
+}
 
 /// A server that closed with data unread.
 pub(crate) fn reset_with_unread_data() -> Verdict {
@@ -83,6 +115,7 @@ pub(crate) fn unknown() -> Verdict {
         doubt: None,
         attributes: Attributes::default(),
         resets_sent: Vec::new(),
+        counters: Counts::default(),
         reset_received: false,
         ended_at: Timestamp(1_000_000_000),
         born_at: None,
@@ -106,6 +139,8 @@ pub(crate) fn coverage() -> Coverage {
         asks,
         twin,
         programs: Vec::new(),
+        kinds: BTreeMap::new(),
+        left_out: Vec::new(),
         failures: Vec::new(),
         blind_to,
     };
@@ -116,15 +151,17 @@ pub(crate) fn coverage() -> Coverage {
         None,
     );
     state.programs.push("state_tracepoint");
+    let programs = state.programs.clone();
+    state.kinds.insert("state_changed", programs);
     state
         .failures
         .push("state_fentry: the kernel refuses trampolines (EPERM)".to_owned());
     let blind = Some("close() is inferred from the state");
+    let mut close = answer("close", "the application let go", None, blind);
+    close.kinds.insert("close_called", Vec::new());
+    close.left_out.push("close_called");
     Coverage {
-        answers: vec![
-            state,
-            answer("close", "the application let go", None, blind),
-        ],
+        answers: vec![state, close],
         sight: Sight {
             close: false,
             minisocks: false,

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::books::Books;
 use super::prometheus::Standing;
 use crate::probe::{Answer, Coverage};
 
@@ -32,6 +33,8 @@ pub struct Status<'a> {
     pub tracker: Tracked,
     /// Connection ends that ended since the agent started.
     pub connections_ended: u64,
+    /// Whether what was observed adds up to what the kernel counted.
+    pub audit: Books<'a>,
 }
 
 /// How one question is answered.
@@ -42,6 +45,9 @@ pub struct Question<'a> {
     asks: &'static str,
     twin: Option<&'static str>,
     programs: &'a [&'static str],
+    /// The same for each kind of record that it takes.
+    kinds: &'a BTreeMap<&'static str, Vec<&'static str>>,
+    left_out: &'a [&'static str],
     failures: &'a [String],
     blind_to: Option<&'static str>,
 }
@@ -64,7 +70,12 @@ pub struct Tracked {
 
 impl<'a> Status<'a> {
     /// The agent's state, with nothing known of the probes yet if `coverage` is `None`.
-    pub fn new(coverage: Option<&'a Coverage>, standing: &Standing, uptime_seconds: f64) -> Self {
+    pub fn new(
+        coverage: Option<&'a Coverage>,
+        standing: &Standing,
+        uptime_seconds: f64,
+        audit: Books<'a>,
+    ) -> Self {
         Self {
             schema: super::json::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
@@ -87,6 +98,7 @@ impl<'a> Status<'a> {
                 limit: crate::settings::LIMITS.connections,
             },
             connections_ended: standing.ended,
+            audit,
         }
     }
 }
@@ -111,6 +123,8 @@ fn question(answer: &Answer) -> Question<'_> {
         asks: answer.asks,
         twin: answer.twin,
         programs: &answer.programs,
+        kinds: &answer.kinds,
+        left_out: &answer.left_out,
         failures: &answer.failures,
         blind_to: answer.blind_to,
     }
@@ -166,6 +180,9 @@ pub fn table(coverage: &Coverage) -> String {
         for failure in &answer.failures {
             line(&format!("{:32} tried: {failure}", ""));
         }
+        for kind in &answer.left_out {
+            line(&format!("{:32} left out on request: {kind}", ""));
+        }
         if let Some(blind_to) = answer.blind_to {
             line(&format!("{:32} so: {blind_to}", ""));
         }
@@ -177,15 +194,21 @@ pub fn table(coverage: &Coverage) -> String {
 mod tests {
     use expect_test::expect_file;
 
+    use std::time::Duration;
+
     use super::*;
-    use crate::sink::prometheus::Metrics;
+    use crate::clock::Clock;
+    use crate::sink::prometheus::{Bounds, Metrics};
     use crate::sink::sample;
 
     #[test]
     fn the_status_reads_as_recorded() {
         let coverage = sample::coverage();
-        let standing = Metrics::new().unwrap().standing();
-        let status = Status::new(Some(&coverage), &standing, 1.5);
+        let standing = Metrics::new(Bounds::default()).unwrap().standing();
+        let clock = Clock::with_wall_offset(1_700_000_000_000_000_000);
+        let accounts = [sample::account()];
+        let books = Books::new(Duration::from_secs(30), &accounts, &clock);
+        let status = Status::new(Some(&coverage), &standing, 1.5, books);
         expect_file!["../../testdata/status.json"]
             .assert_eq(&serde_json::to_string_pretty(&status).unwrap());
     }

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use crate::classify::{Closer, Confidence, TimeWait, Verdict};
 use crate::clock::Clock;
 use crate::event::Task;
+use crate::sink::page::printable;
 
 /// Appends the line, line end included.
 pub fn write(verdict: &Verdict, clock: &Clock, zone: &TimeZone, out: &mut Vec<u8>) {
@@ -36,13 +37,7 @@ fn who(task: Option<&Task>) -> String {
     let Some(task) = task else {
         return "-".to_owned();
     };
-    // A thread chooses its own name, and a terminal obeys control characters.
-    let printable = |c: char| if c.is_control() { '?' } else { c };
-    format!(
-        "{}/{}",
-        task.pid,
-        task.comm.chars().map(printable).collect::<String>()
-    )
+    format!("{}/{}", task.pid, printable(&task.comm))
 }
 
 fn ends(verdict: &Verdict) -> String {

@@ -4,11 +4,25 @@
 //! start a record for a connection older than the agent; all others need one, or are
 //! counted as loose.
 
+use std::collections::VecDeque;
+
 use crate::classify::ResetCause;
 use crate::event::{Body, ReplyTarget, ResetReason, SockId, State, Task, Timestamp};
 
-use super::closed::ResetSource;
+use super::closed::{Closed, ResetSource};
+use super::table::Slot;
 use super::{Output, Tracker};
+
+impl Closed {
+    /// Tells the resets that were not told yet, as of this time.
+    pub(super) fn tell_resets(&mut self, at: Timestamp, outputs: &mut VecDeque<Output>) {
+        let netns = (self.netns != 0).then_some(self.netns);
+        for _ in self.resets_told..self.resets_sent {
+            outputs.push_back(Output::ResetSent { netns, at });
+        }
+        self.resets_told = self.resets_sent;
+    }
+}
 
 impl Tracker {
     pub(super) fn close_called(&mut self, sock: SockId, at: Timestamp, task: Task, timeout: i64) {
@@ -63,11 +77,24 @@ impl Tracker {
     ) {
         self.start_if_live(sock, at, state);
         let Some(slot) = self.table.sock(sock) else {
-            return self.loose_reset(reason, ResetCause::Other);
+            return self.loose_reset(at, None, reason, ResetCause::Other);
         };
         self.with_slot(slot, |closed, steps| {
             closed.note_reset(at, ResetSource::Active, reason, steps);
         });
+        self.tell_resets(slot, at);
+    }
+
+    /// Tells each reset of a record once. Where nothing has told the namespace yet, that waits
+    /// for the end.
+    pub(super) fn tell_resets(&mut self, slot: Slot, at: Timestamp) {
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let facts = &mut record.facts;
+        if facts.netns != 0 {
+            facts.tell_resets(at, &mut self.outputs);
+        }
     }
 
     pub(super) fn reset_replied(
@@ -78,30 +105,42 @@ impl Tracker {
         target: &ReplyTarget,
     ) {
         match target {
-            ReplyTarget::Nobody => self.loose_reset(None, ResetCause::NoSocket),
-            ReplyTarget::Handshake => self.loose_reset(None, ResetCause::Handshake),
-            ReplyTarget::Socket { .. } => {
+            ReplyTarget::Nobody => self.loose_reset(at, None, None, ResetCause::NoSocket),
+            ReplyTarget::Handshake { netns } => {
+                self.loose_reset(at, Some(*netns), None, ResetCause::Handshake);
+            }
+            ReplyTarget::Socket { netns, .. } => {
                 let Some(slot) = self.table.sock(sock) else {
-                    return self.loose_reset(reason, ResetCause::Other);
+                    return self.loose_reset(at, Some(*netns), reason, ResetCause::Other);
                 };
                 self.with_slot(slot, |closed, steps| {
                     closed.note_reset(at, ResetSource::Reply, reason, steps);
                 });
+                self.tell_resets(slot, at);
                 let record = self.table.record(slot);
                 if record.is_some_and(|record| record.awaits_reply && record.facts.exit.is_some()) {
                     self.finalise(slot, None);
                 }
             }
             ReplyTarget::Minisock { ends, netns } => {
-                self.minisock_replied(sock, at, reason, ends.map(|ends| (*netns, ends)));
+                self.minisock_replied(sock, at, reason, *ends, *netns);
             }
         }
     }
 
-    pub(super) fn loose_reset(&mut self, reason: Option<ResetReason>, otherwise: ResetCause) {
+    pub(super) fn loose_reset(
+        &mut self,
+        at: Timestamp,
+        netns: Option<u32>,
+        reason: Option<ResetReason>,
+        otherwise: ResetCause,
+    ) {
         let named = reason.and_then(|reason| ResetCause::from_reason(&reason.name));
-        self.outputs
-            .push_back(Output::LooseReset(named.unwrap_or(otherwise)));
+        self.outputs.push_back(Output::LooseReset {
+            cause: named.unwrap_or(otherwise),
+            netns: netns.filter(|netns| *netns != 0),
+            at,
+        });
     }
 
     pub(super) fn aborted(

@@ -10,7 +10,7 @@ use crate::event::{
     Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task, Timestamp,
 };
 
-use super::{Sight, Step};
+use super::{Opening, Sight, Step};
 
 /// All that was seen of a connection end that is final.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,8 @@ pub struct Closed {
     pub cookie: Option<u64>,
     /// Who accepted or connected.
     pub opened_by: Option<Task>,
+    /// Where in its program, if that was asked for and told.
+    pub opening: Option<Opening>,
     /// The call of close, if it came before the end.
     pub close_called: Option<CloseCall>,
     /// When this end queued its FIN.
@@ -48,6 +50,8 @@ pub struct Closed {
     pub orphaned_early: Option<bool>,
     /// The peer's FIN, where it came while the full socket lived.
     pub peer_fin: Option<PeerFin>,
+    /// `sk_err` at the last change before CLOSE.
+    pub error_before: Option<u16>,
     /// The full socket's way to CLOSE.
     pub exit: Option<Exit>,
     /// `tcp_disconnect`, `tcp_abort` and what a closing listener did.
@@ -56,6 +60,10 @@ pub struct Closed {
     pub reset_received: Option<ResetSeen>,
     /// Resets that this host sent, oldest first; at most [`Self::MOST_RESETS`].
     pub resets: Vec<ResetFact>,
+    /// How many resets this host sent, those not kept included.
+    pub resets_sent: u32,
+    /// How many of them were told as they were sent.
+    pub(super) resets_told: u32,
     /// The minisock that took over.
     pub minisock: Option<Minisock>,
     /// Why the facts are not complete, if they are not.
@@ -130,12 +138,23 @@ pub struct Exit {
 /// What others than the peer did to the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Teardown {
-    /// `tcp_disconnect` ran: who, and whether a file held the socket.
-    pub disconnected: Option<(Task, bool)>,
+    /// `tcp_disconnect` ran. One that the kernel refused is forgotten by what follows.
+    pub disconnected: Option<Box<Disconnect>>,
     /// `tcp_abort` ran: who.
     pub aborted: Option<Task>,
     /// A closing listener forgot it: who closed the listener.
     pub forgotten: Option<Task>,
+}
+
+/// A call of `tcp_disconnect`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disconnect {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub task: Task,
+    /// A file held the socket.
+    pub has_socket: bool,
 }
 
 /// `tcp_reset` ran.
@@ -189,6 +208,8 @@ pub struct Minisock {
     pub substate: Substate,
     /// What became of it, and when; for TIME_WAIT from the start, `TimeWait` at once.
     pub fate: Option<(Fate, Timestamp)>,
+    /// A probe saw it take over; else it is concluded from what it did.
+    pub seen_starting: bool,
 }
 
 /// What became of a minisock that waited for the peer's FIN.
@@ -243,6 +264,11 @@ impl Closed {
         self.last_socket().map(|socket| socket.sequences)
     }
 
+    /// Whether it carried a part of a Multipath TCP connection.
+    pub fn subflow(&self) -> bool {
+        self.last_socket().is_some_and(|socket| socket.subflow)
+    }
+
     /// When it was born, if that was seen.
     pub fn born_at(&self) -> Option<Timestamp> {
         match self.origin {
@@ -288,7 +314,33 @@ impl Closed {
     /// or would have.
     pub fn handover_due(&self) -> bool {
         self.exit.as_ref().is_some_and(|exit| {
-            matches!(exit.from, State::FinWait2 | State::Closing) && exit.socket.error == 0
+            let due = match exit.from {
+                State::FinWait2 => !exit.is_inside_close(),
+                State::Closing => exit.is_after_fins(),
+                State::Established
+                | State::SynSent
+                | State::SynRecv
+                | State::FinWait1
+                | State::TimeWait
+                | State::Close
+                | State::CloseWait
+                | State::LastAck
+                | State::Listen
+                | State::NewSynRecv => false,
+            };
+            due && self.fatal_error() == 0
+        })
+    }
+
+    /// FIN_WAIT2 → CLOSE without the peer's FIN: a minisock waits for it only after close() and
+    /// without TCP_LINGER2 below 0; else, and where resets are not visible, a reset may have
+    /// ended it.
+    pub fn may_have_reset_unseen(&self) -> bool {
+        self.exit.as_ref().is_some_and(|exit| {
+            let socket = &exit.socket;
+            let waits = socket.dead && socket.linger2 >= 0;
+            let visible = self.sight.replies && self.sight.resets_sent;
+            exit.from == State::FinWait2 && !socket.done && !(waits && visible)
         })
     }
 

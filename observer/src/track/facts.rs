@@ -9,8 +9,10 @@ use crate::classify::Phase;
 use crate::event::{Ends, Release, ResetReason, Socket, State, Task, Timestamp};
 
 use super::closed::{
-    CloseCall, Closed, Exit, Fin, Gap, Origin, PeerFin, ResetFact, ResetSeen, ResetSource, Teardown,
+    CloseCall, Closed, Disconnect, Exit, Fin, Gap, Origin, PeerFin, ResetFact, ResetSeen,
+    ResetSource, Teardown,
 };
+use super::settle::DOOMED;
 use super::{Sight, Step};
 
 /// A state change, as its event tells it.
@@ -40,14 +42,18 @@ impl Closed {
             cgroup: None,
             cookie: None,
             opened_by: None,
+            opening: None,
             close_called: None,
             fin: None,
             orphaned_early: None,
             peer_fin: None,
+            error_before: None,
             exit: None,
             teardown: Teardown::default(),
             reset_received: None,
             resets: Vec::new(),
+            resets_sent: 0,
+            resets_told: 0,
             minisock: None,
             gap: (origin == Origin::Unseen).then_some(Gap::Birth),
             timeline: Vec::new(),
@@ -56,6 +62,9 @@ impl Closed {
     }
 
     pub(super) fn note_change(&mut self, change: Change, steps: usize) {
+        if self.teardown.disconnected.is_some() {
+            self.judge_disconnect(&change);
+        }
         let Change {
             at,
             old,
@@ -89,6 +98,9 @@ impl Closed {
             steps,
         );
         let write_seq = socket.sequences.write_seq;
+        if new != State::Close {
+            self.error_before = Some(socket.error);
+        }
         match new {
             State::SynSent => self.opened_by = Some(task),
             State::FinWait1 | State::LastAck => self.fin = Some(Fin::new(at, task, &socket)),
@@ -149,7 +161,12 @@ impl Closed {
     }
 
     pub(super) fn note_close(&mut self, at: Timestamp, task: Task, timeout: i64, steps: usize) {
-        if self.exit.is_none() && self.close_called.is_none() {
+        if self.exit.is_some() {
+            return;
+        }
+        // close() finds a connection only where an earlier `tcp_disconnect` was refused.
+        self.teardown.disconnected = None;
+        if self.close_called.is_none() {
             self.note_act(at, "close_called", &task, steps);
             self.close_called = Some(CloseCall { at, task, timeout });
         }
@@ -170,20 +187,13 @@ impl Closed {
         if self.exit.is_some() {
             return;
         }
+        self.teardown.disconnected = None;
         let event = if segment_is_reset == Some(false) {
             "data_after_close"
         } else {
             "reset_received"
         };
-        self.note_step(
-            Step {
-                at,
-                event,
-                state: None,
-                by: None,
-            },
-            steps,
-        );
+        self.note_event(at, event, steps);
         self.reset_received = Some(ResetSeen {
             at,
             segment_is_reset,
@@ -201,15 +211,8 @@ impl Closed {
             ResetSource::Active => "reset_sent",
             ResetSource::Reply | ResetSource::Minisock => "reset_replied",
         };
-        self.note_step(
-            Step {
-                at,
-                event,
-                state: None,
-                by: None,
-            },
-            steps,
-        );
+        self.note_event(at, event, steps);
+        self.resets_sent = self.resets_sent.saturating_add(1);
         if self.resets.len() >= Self::MOST_RESETS
             && let Some(reply) = self.resets.iter().position(ResetFact::is_in_passing)
         {
@@ -236,8 +239,30 @@ impl Closed {
     ) {
         if self.exit.is_none() {
             self.note_act(at, "disconnected", &task, steps);
-            self.teardown.disconnected = Some((task, has_socket));
+            self.teardown.disconnected = Some(Box::new(Disconnect {
+                at,
+                task,
+                has_socket,
+            }));
         }
+    }
+
+    /// Forgets a `tcp_disconnect` that the kernel refused, as older ones do while another
+    /// thread waits for the socket (-EBUSY: 5.10, 5.15). One that it did not refuse goes to
+    /// CLOSE in the same call, before anything else happens to the connection.
+    fn judge_disconnect(&mut self, change: &Change) {
+        let socket = &change.socket;
+        let inside_close =
+            socket.release == Release::Yes && socket.send_shut && socket.receive_shut;
+        // close() calls it for these alone.
+        let throws_away = socket.linger == Some(0) || socket.repair;
+        let did_it = |call: &Disconnect| {
+            change.new == State::Close
+                && call.task.pid == change.task.pid
+                && change.at.since(call.at) < DOOMED
+                && (!inside_close || throws_away)
+        };
+        self.teardown.disconnected.take_if(|call| !did_it(call));
     }
 
     pub(super) fn note_abort(&mut self, at: Timestamp, task: Task, steps: usize) {
@@ -255,6 +280,19 @@ impl Closed {
         if self.gap.is_none() || gap == Gap::Loss {
             self.gap = Some(gap);
         }
+    }
+
+    /// Something that nobody did, and that changed no state of the full socket.
+    pub(super) fn note_event(&mut self, at: Timestamp, event: &'static str, steps: usize) {
+        self.note_step(
+            Step {
+                at,
+                event,
+                state: None,
+                by: None,
+            },
+            steps,
+        );
     }
 
     fn note_act(&mut self, at: Timestamp, event: &'static str, by: &Task, steps: usize) {

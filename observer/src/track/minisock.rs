@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::classify::Phase;
 use crate::event::{Body, Ends, ResetReason, SockId, State, Substate, Task, Timestamp, TwStatus};
 
-use super::closed::{Fate, Gap, Minisock, ResetSource};
+use super::closed::{Closed, Fate, Gap, Minisock, ResetSource};
+use super::settle::DOOMED;
 use super::table::Slot;
-use super::{AFTER_EXIT, Output, ResetCause, Step, Tracker};
+use super::{AFTER_EXIT, Output, ResetCause, Tracker};
 
 /// The longest that a FIN_WAIT2 minisock can live, 3.5 × TCP_RTO_MAX, and 5 s.
 const LONGEST_FIN_WAIT2: Duration = Duration::from_secs(425);
@@ -27,27 +28,26 @@ impl Tracker {
         let slot = self.live_slot(sock, at, State::FinWait2);
         self.with_slot(slot, |closed, steps| {
             let fate = (substate == Substate::TimeWait).then_some((Fate::TimeWait, at));
-            closed.minisock = Some(Minisock { at, substate, fate });
+            closed.minisock = Some(Minisock {
+                at,
+                substate,
+                fate,
+                seen_starting: true,
+            });
             let event = match substate {
                 Substate::FinWait2 => "minisock_started",
                 Substate::TimeWait => "time_wait",
             };
-            closed.note_step(
-                Step {
-                    at,
-                    event,
-                    state: None,
-                    by: None,
-                },
-                steps,
-            );
+            closed.note_event(at, event, steps);
         });
+        // The pointer of a minisock whose end was missed means another one from here on.
+        if let Some(older) = self.table.minisock(minisock).filter(|older| *older != slot) {
+            self.finalise_overdue(older);
+        }
         match substate {
-            Substate::TimeWait => self.table.set_deadline(slot, at.after(AFTER_EXIT)),
+            // CLOSE follows in the same call, which may be kept off the CPU in between.
+            Substate::TimeWait => self.table.set_deadline(slot, at.after(DOOMED)),
             Substate::FinWait2 => {
-                if let Some(older) = self.table.minisock(minisock).filter(|older| *older != slot) {
-                    self.finalise(older, Some(Gap::End));
-                }
                 self.table.name_minisock(slot, minisock);
                 self.table.set_deadline(slot, at.after(LONGEST_FIN_WAIT2));
             }
@@ -70,21 +70,26 @@ impl Tracker {
             self.outputs.extend(end.map(Output::TimeWaitEnded));
             return;
         };
-        if substate == Substate::TimeWait {
-            self.decide(slot, Fate::TimeWait, at, "peer_fin");
-            return self.finalise(slot, None);
-        }
         match answer {
+            Some(TwStatus::Ack) if substate == Substate::TimeWait => {
+                self.decide(slot, Fate::TimeWait, at, "peer_fin");
+                self.decided(slot, at);
+            }
+            // Only a minisock that was in TIME_WAIT before gives this answer there.
+            Some(TwStatus::Syn) | None if substate == Substate::TimeWait => {
+                self.moved_unseen(slot, at, "time_wait");
+            }
             Some(TwStatus::Reset) => {
                 self.decide(slot, Fate::Answered, at, "data_after_close");
                 self.note_minisock_reset(slot, at, None);
                 self.table.set_deadline(slot, at.after(AFTER_EXIT));
             }
-            // A RST that is believed takes the minisock away before this is told; one out of
-            // window, or one too many of them, changes nothing.
+            // A RST that is believed takes the minisock away before this is told, and its
+            // memory may be another minisock's by then, so that its substate means nothing. A
+            // RST out of window, or one too many of them, changes nothing.
             Some(TwStatus::Success) if segment_is_reset != Some(false) && self.has_ended(slot) => {
                 self.decide(slot, Fate::PeerReset, at, "reset_received");
-                self.finalise(slot, None);
+                self.decided(slot, at);
             }
             Some(TwStatus::Success | TwStatus::Ack | TwStatus::Syn) | None => {}
         }
@@ -101,9 +106,10 @@ impl Tracker {
         minisock: SockId,
         at: Timestamp,
         reason: Option<ResetReason>,
-        ends: Option<(u32, Ends)>,
+        ends: Option<Ends>,
+        netns: u32,
     ) {
-        let by_ends = |(netns, ends)| self.table.ends(netns, ends);
+        let by_ends = |ends| self.table.ends(netns, ends);
         match self
             .table
             .minisock(minisock)
@@ -117,10 +123,10 @@ impl Tracker {
                 self.note_minisock_reset(slot, at, reason);
                 if seen.is_none() {
                     self.decide(slot, Fate::Answered, at, "data_after_close");
-                    self.finalise(slot, None);
+                    self.decided(slot, at);
                 }
             }
-            None => self.loose_reset(reason, ResetCause::DataAfterClose),
+            None => self.loose_reset(at, Some(netns), reason, ResetCause::DataAfterClose),
         }
     }
 
@@ -141,6 +147,7 @@ impl Tracker {
         let Body::MinisockEnded {
             substate,
             expired,
+            netns,
             task,
         } = body
         else {
@@ -148,15 +155,18 @@ impl Tracker {
         };
         let (substate, expired) = (*substate, *expired);
         if substate == Substate::TimeWait {
-            let end = self.time_waits.ended(minisock, at, expired, task);
+            let end = self.time_waits.ended(minisock, at, *netns, expired, task);
             self.outputs.extend(end.map(Output::TimeWaitEnded));
         }
         let Some(slot) = self.table.minisock(minisock) else {
+            if substate == Substate::FinWait2 && expired == Some(true) {
+                let netns = *netns;
+                self.outputs.push_back(Output::UnknownExpired { netns, at });
+            }
             return;
         };
         if substate == Substate::TimeWait {
-            self.decide(slot, Fate::TimeWait, at, "time_wait");
-            return self.finalise(slot, None);
+            return self.moved_unseen(slot, at, "minisock_ended");
         }
         let Some(record) = self.table.record(slot) else {
             return;
@@ -166,14 +176,14 @@ impl Tracker {
             .aborted_at
             .is_some_and(|aborted| at.since(aborted) < AFTER_EXIT);
         match (record.facts.fate(), expired) {
-            (Some(_), _) => self.finalise(slot, None),
+            (Some(_), _) => self.decided(slot, at),
             (None, Some(true)) => {
                 self.decide(slot, Fate::Expired, at, "fin_wait2_expired");
-                self.finalise(slot, None);
+                self.decided(slot, at);
             }
             (None, Some(false) | None) if aborted => {
                 self.decide(slot, Fate::Aborted, at, "aborted");
-                self.finalise(slot, None);
+                self.decided(slot, at);
             }
             (None, Some(false) | None) => {
                 // The RST that killed it is told after its end.
@@ -181,6 +191,48 @@ impl Tracker {
                 self.decide(slot, Fate::Gone { before_time }, at, "minisock_ended");
                 self.table.set_deadline(slot, at.after(AFTER_EXIT));
             }
+        }
+    }
+
+    /// Nothing more is to come of a minisock. A segment may find it on one CPU while the call
+    /// that made it is kept off another: the full socket's CLOSE follows then.
+    fn decided(&mut self, slot: Slot, at: Timestamp) {
+        let record = self.table.record(slot);
+        if record.is_some_and(|record| record.facts.exit.is_none()) {
+            self.table.set_deadline(slot, at.after(DOOMED));
+        } else {
+            self.finalise(slot, None);
+        }
+    }
+
+    /// A minisock shows that it had moved on to TIME_WAIT: when, nobody saw. The last that is
+    /// known is when it took over.
+    fn moved_unseen(&mut self, slot: Slot, at: Timestamp, event: &'static str) {
+        let mut gap = None;
+        self.with_slot(slot, |closed, steps| {
+            let undecided = closed.minisock.as_mut().filter(|it| it.fate.is_none());
+            if let Some(minisock) = undecided {
+                minisock.fate = Some((Fate::TimeWait, minisock.at));
+                gap = Some(Gap::Sequence);
+                closed.note_event(at, event, steps);
+            }
+        });
+        self.finalise(slot, gap);
+    }
+
+    /// A connection is established between ends that an unseen minisock held: the peer's FIN
+    /// had come, since only TIME_WAIT lets go of its ends.
+    pub(super) fn ends_taken(&mut self, slot: Slot) {
+        let Some(record) = self.table.record(slot) else {
+            return;
+        };
+        let netns = record.facts.netns;
+        let older = record
+            .facts
+            .ends
+            .and_then(|ends| self.table.ends(netns, ends));
+        if let Some(older) = older.filter(|older| *older != slot) {
+            self.finalise(older, None);
         }
     }
 
@@ -192,6 +244,7 @@ impl Tracker {
                 None => closed.note_reset(at, ResetSource::Minisock, reason, steps),
             }
         });
+        self.tell_resets(slot, at);
     }
 
     /// Writes down what became of a minisock, once; `Gone` gives way to what explains it.
@@ -201,6 +254,7 @@ impl Tracker {
                 at: closed.exit.as_ref().map_or(at, |exit| exit.at),
                 substate: Substate::FinWait2,
                 fate: None,
+                seen_starting: false,
             });
             if minisock
                 .fate
@@ -214,15 +268,25 @@ impl Tracker {
             if first {
                 closed.add_time(Phase::FinWait2, decided.since(started));
             }
-            closed.note_step(
-                Step {
-                    at,
-                    event,
-                    state: None,
-                    by: None,
-                },
-                steps,
-            );
+            closed.note_event(at, event, steps);
         });
     }
+}
+
+/// Where minisocks cannot be seen: whether one took over, because nothing else ends so.
+pub(super) fn must_have_started(closed: &Closed) -> bool {
+    let Some(socket) = closed.last_socket().filter(|_| !closed.sight.minisocks) else {
+        return false;
+    };
+    // A minisock takes the socket's place in the hash table first; one that was seen is told.
+    if socket.hashed == Some(true) || closed.minisock.is_some_and(|it| it.seen_starting) {
+        return false;
+    }
+    let waits = match closed.exit_from() {
+        Some(State::FinWait2) => socket.done || (socket.dead && socket.linger2 >= 0),
+        Some(State::Closing) => socket.sequences.snd_una == socket.sequences.write_seq,
+        _ => false,
+    };
+    let mut resets = closed.resets.iter();
+    waits && closed.handover_due() && resets.all(|reset| reset.source == ResetSource::Minisock)
 }

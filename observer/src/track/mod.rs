@@ -4,10 +4,13 @@
 //! asks for the time, never blocks, and no event can make it fail.
 
 mod acts;
+mod cause;
 mod closed;
 mod facts;
 mod minisock;
 mod settle;
+mod stacks;
+mod standing;
 mod table;
 mod time_wait;
 
@@ -15,9 +18,12 @@ mod time_wait;
 mod tests;
 
 pub use closed::{
-    CloseCall, Closed, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact, ResetSeen,
-    ResetSource, Teardown,
+    CloseCall, Closed, Disconnect, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact,
+    ResetSeen, ResetSource, Teardown,
 };
+
+pub use stacks::{Opening, Stack};
+pub use standing::{Stage, Standing};
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,6 +31,7 @@ use std::time::Duration;
 use crate::classify::ResetCause;
 use crate::event::{Body, Event, SockId, State, Task, Timestamp};
 
+use stacks::Stacks;
 use table::{Slot, Table};
 use time_wait::TimeWaits;
 
@@ -84,9 +91,55 @@ pub enum Output {
     /// A connection end is final.
     Closed(Box<Closed>),
     /// This host sent a reset that belongs to no tracked connection.
-    LooseReset(ResetCause),
+    LooseReset {
+        /// Why.
+        cause: ResetCause,
+        /// Inode number of the network namespace, where the event tells it.
+        netns: Option<u32>,
+        /// When.
+        at: Timestamp,
+    },
+    /// This host sent a reset for a tracked connection, which may live on.
+    ResetSent {
+        /// Inode number of the network namespace, where it is known by now.
+        netns: Option<u32>,
+        /// When.
+        at: Timestamp,
+    },
     /// A minisock in TIME_WAIT ended.
-    TimeWaitEnded(TimeWaitEnd),
+    TimeWaitEnded(TimeWaitOver),
+    /// The time of a minisock in FIN_WAIT2 ran out that took over before the agent saw it.
+    UnknownExpired {
+        /// Inode number of the network namespace.
+        netns: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// A minisock took over, or must have where minisocks cannot be seen.
+    MinisockStarted {
+        /// Inode number of the network namespace.
+        netns: u32,
+        /// When the full socket went to CLOSE.
+        at: Timestamp,
+    },
+    /// The child of a listener died before anybody could see it.
+    Stillborn {
+        /// Inode number of the network namespace.
+        netns: u32,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// The end of a TIME_WAIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeWaitOver {
+    /// How.
+    pub how: TimeWaitEnd,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// How a TIME_WAIT ended.
@@ -94,8 +147,10 @@ pub enum Output {
 pub enum TimeWaitEnd {
     /// After its 60 s.
     Expired,
-    /// A new connection took its ends.
+    /// A SYN came for a new connection with its ends.
     Reused,
+    /// A connect took its ends.
+    Recycled,
     /// A RST killed it (RFC 1337).
     Reset,
     /// An administrator destroyed it.
@@ -104,7 +159,7 @@ pub enum TimeWaitEnd {
     Other,
 }
 
-/// Final connections whose last change may still be told a second time.
+/// Connections, and children that nobody saw, whose last change may still be told a second time.
 const RECENT: usize = 256;
 
 /// Tracks every connection end of the host.
@@ -117,6 +172,9 @@ pub struct Tracker {
     outputs: VecDeque<Output>,
     /// Pointers of the latest connections that were final before their socket was destroyed.
     recent: VecDeque<(SockId, Timestamp)>,
+    /// Pointers of the latest children that died before anybody could see them.
+    stillborn: VecDeque<(SockId, Timestamp)>,
+    stacks: Stacks,
     last_loss: Option<Timestamp>,
     evictions: u64,
 }
@@ -131,6 +189,8 @@ impl Tracker {
             time_waits: TimeWaits::default(),
             outputs: VecDeque::new(),
             recent: VecDeque::with_capacity(RECENT),
+            stillborn: VecDeque::new(),
+            stacks: Stacks::default(),
             last_loss: None,
             evictions: 0,
         }
@@ -156,11 +216,26 @@ impl Tracker {
             body @ Body::MinisockEnded { .. } => self.minisock_ended(sock, at, &body),
             Body::Destroyed => self.destroyed(sock),
         }
+        if let Some(frames) = event.stack {
+            self.opened_from(sock, at, &frames);
+        }
+    }
+
+    fn opened_from(&mut self, sock: SockId, at: Timestamp, frames: &[u64]) {
+        let stack = self.stacks.keep(frames);
+        self.with(sock, |closed, _| {
+            closed.opening = stack.map(|stack| Opening { at, stack });
+        });
     }
 
     /// Some events were lost at or before `now`: what is open now may have missed one.
     pub fn handle_loss(&mut self, now: Timestamp) {
         self.last_loss = self.last_loss.max(Some(now));
+    }
+
+    /// When [`Self::handle_loss`] was told last.
+    pub fn last_loss(&self) -> Option<Timestamp> {
+        self.last_loss
     }
 
     /// Finalises what has waited long enough at `now`. Call it when every event before `now`
@@ -195,6 +270,11 @@ impl Tracker {
     /// Connections evicted so far because the limit was reached.
     pub fn evictions(&self) -> u64 {
         self.evictions
+    }
+
+    /// Stacks of openers that were not kept because there was no room.
+    pub fn stacks_dropped(&self) -> u64 {
+        self.stacks.dropped()
     }
 
     /// Lets `note` add to what is known of a tracked connection; an untracked one is ignored.

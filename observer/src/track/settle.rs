@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use crate::event::{Body, Release, SockId, State, Substate, Timestamp};
 
-use super::closed::{Closed, Fate, Gap, Origin};
+use super::closed::{Closed, Fate, Gap, Origin, Teardown};
 use super::facts::Change;
+use super::minisock::must_have_started;
 use super::table::Slot;
 use super::{AFTER_EXIT, Output, RECENT, Tracker};
 
 /// How long a socket that nobody holds is given to be destroyed: the task that closes it sends
 /// its reset first, and may be kept off the CPU in between.
-const DOOMED: Duration = Duration::from_secs(5);
+pub(super) const DOOMED: Duration = Duration::from_secs(5);
 
 /// How long a FIN_WAIT2 minisock that cannot be seen is given to answer data with a reset.
 const UNSEEN_MINISOCK: Duration = Duration::from_secs(1);
@@ -69,7 +70,7 @@ impl Tracker {
                     self.overtake(older);
                 }
                 let Some(origin) = origin_of(&change) else {
-                    return;
+                    return self.stillborn(sock, &change);
                 };
                 if known.is_none() && self.is_told_again(sock, origin, &change) {
                     return;
@@ -78,10 +79,12 @@ impl Tracker {
                 self.start(sock, Box::new(facts))
             }
         };
-        let closes = change.new == State::Close;
+        let new = change.new;
         self.with_slot(slot, |closed, steps| closed.note_change(change, steps));
-        if closes {
+        if new == State::Close {
             self.settle(slot);
+        } else if new == State::Established {
+            self.ends_taken(slot);
         }
     }
 
@@ -106,6 +109,19 @@ impl Tracker {
                 .recent
                 .iter()
                 .any(|(recent, at)| *recent == sock && change.at.since(*at) < REPEATED_WITHIN)
+    }
+
+    /// The one change of a child that nobody saw. It may be told a second time, but not once
+    /// the kernel has let go of the socket.
+    fn stillborn(&mut self, sock: SockId, change: &Change) {
+        let (netns, at) = (change.netns, change.at);
+        self.stillborn
+            .retain(|(_, told)| at.since(*told) < REPEATED_WITHIN);
+        if self.stillborn.iter().all(|(told, _)| *told != sock) {
+            self.stillborn.truncate(RECENT - 1);
+            self.stillborn.push_front((sock, at));
+            self.outputs.push_back(Output::Stillborn { netns, at });
+        }
     }
 
     /// A change that only a new connection makes.
@@ -139,6 +155,11 @@ impl Tracker {
         let Some(at) = record.facts.exit.as_ref().map(|exit| exit.at) else {
             return;
         };
+        if record.facts.minisock.is_some() {
+            let netns = record.facts.netns;
+            self.outputs
+                .push_back(Output::MinisockStarted { netns, at });
+        }
         match outlook(&record.facts) {
             Outlook::Final => self.finalise(slot, None),
             Outlook::UntilDestroyed => {
@@ -165,7 +186,7 @@ impl Tracker {
 
     pub(super) fn destroyed(&mut self, sock: SockId) {
         let Some(slot) = self.table.sock(sock) else {
-            return;
+            return self.stillborn.retain(|(told, _)| *told != sock);
         };
         let Some(record) = self.table.record(slot) else {
             return;
@@ -189,8 +210,12 @@ impl Tracker {
             return;
         };
         let facts = &record.facts;
-        let missed = facts.minisock.is_some() && facts.fate().is_none();
-        self.finalise(slot, missed.then_some(Gap::End));
+        let missed = if facts.minisock.is_some() && facts.fate().is_none() {
+            Some(Gap::End)
+        } else {
+            facts.exit.is_none().then_some(Gap::Sequence)
+        };
+        self.finalise(slot, missed);
     }
 
     /// Takes a record out and says what is known of it.
@@ -208,6 +233,16 @@ impl Tracker {
         }
         if let Some(gap) = gap {
             closed.note_gap(gap);
+        }
+        let ended = closed.exit.as_ref().map_or(closed.first_at, |exit| exit.at);
+        closed.tell_resets(ended, &mut self.outputs);
+        if let Some(exit) = closed.exit.as_ref().filter(|_| must_have_started(&closed)) {
+            let (netns, at) = (closed.netns, exit.at);
+            self.outputs
+                .push_back(Output::MinisockStarted { netns, at });
+        }
+        if lost_a_race(&closed) {
+            return;
         }
         // Without a state change nothing says that there was a connection to end.
         if closed.since.is_some() || closed.minisock.is_some() {
@@ -240,11 +275,31 @@ fn origin_of(change: &Change) -> Option<Origin> {
     })
 }
 
+/// Two CPUs made a child of the same request, and this one was thrown away: the tracepoint
+/// shows it, no counter does (`inet_ehash_nolisten`, 5.10 to 7.2).
+fn lost_a_race(closed: &Closed) -> bool {
+    closed.exit.as_ref().is_some_and(|exit| {
+        let socket = &exit.socket;
+        let untouched = !socket.has_socket && !socket.dead && socket.error == 0;
+        exit.from == State::SynRecv
+            && exit.at == closed.first_at
+            && untouched
+            && closed.resets.is_empty()
+            && closed.teardown == Teardown::default()
+    })
+}
+
 fn outlook(closed: &Closed) -> Outlook {
     if let Some(minisock) = closed.minisock {
         return match (minisock.substate, closed.fate()) {
-            (Substate::TimeWait, _) | (_, Some(Fate::TimeWait)) => Outlook::Final,
-            (Substate::FinWait2, _) => Outlook::WithMinisock,
+            (Substate::TimeWait, _)
+            | (_, Some(Fate::TimeWait | Fate::PeerReset | Fate::Aborted | Fate::Expired)) => {
+                Outlook::Final
+            }
+            // What explains these may still be told.
+            (Substate::FinWait2, Some(Fate::Answered | Fate::Gone { .. }) | None) => {
+                Outlook::WithMinisock
+            }
         };
     }
     if closed.reset_is_ambiguous() {

@@ -77,6 +77,22 @@ impl Table {
         self.by_ends.get(&(netns, ends)).copied()
     }
 
+    /// The records in `most` places from `from` on, each with its pointer; and where to go on.
+    pub(super) fn slice(
+        &self,
+        from: usize,
+        most: usize,
+    ) -> (
+        impl Iterator<Item = (Option<SockId>, &Closed)>,
+        Option<usize>,
+    ) {
+        let end = self.slab.len().min(from.saturating_add(most));
+        let places = self.slab.get(from..end).unwrap_or_default();
+        let records = places.iter().flatten();
+        let next = (end < self.slab.len()).then_some(end);
+        (records.map(|it| (it.sock, &*it.facts)), next)
+    }
+
     pub(super) fn record(&mut self, slot: Slot) -> Option<&mut Record> {
         self.slab.get_mut(slot.0 as usize)?.as_mut()
     }

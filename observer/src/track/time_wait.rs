@@ -1,6 +1,6 @@
 //! How TIME_WAIT minisocks end.
 //!
-//! Takes what happens to minisocks that no record knows; gives [`TimeWaitEnd`]s. It keeps
+//! Takes what happens to minisocks that no record knows; gives [`TimeWaitOver`]s. It keeps
 //! no memory of a minisock in TIME_WAIT: only of the last few that a segment or an
 //! administrator touched, and of those whose end a RST may still explain.
 
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::event::{SockId, Task, Timestamp, TwStatus};
 
-use super::{AFTER_EXIT, TimeWaitEnd};
+use super::{AFTER_EXIT, TimeWaitEnd, TimeWaitOver};
 
 /// What precedes an end comes from the same CPU microseconds before.
 const RECENT: usize = 64;
@@ -26,7 +26,7 @@ pub(super) struct TimeWaits {
 struct Pending {
     minisock: SockId,
     deadline: Timestamp,
-    otherwise: TimeWaitEnd,
+    otherwise: TimeWaitOver,
 }
 
 impl TimeWaits {
@@ -37,7 +37,7 @@ impl TimeWaits {
         at: Timestamp,
         answer: Option<TwStatus>,
         segment_is_reset: Option<bool>,
-    ) -> Option<TimeWaitEnd> {
+    ) -> Option<TimeWaitOver> {
         match answer? {
             TwStatus::Syn => self.remember(minisock, TimeWaitEnd::Reused, at),
             TwStatus::Success if segment_is_reset != Some(false) => {
@@ -45,8 +45,11 @@ impl TimeWaits {
                     .pending
                     .iter()
                     .rposition(|end| end.minisock == minisock)?;
-                self.pending.remove(killed)?;
-                return Some(TimeWaitEnd::Reset);
+                let killed = self.pending.remove(killed)?.otherwise;
+                return Some(TimeWaitOver {
+                    how: TimeWaitEnd::Reset,
+                    ..killed
+                });
             }
             TwStatus::Success | TwStatus::Reset | TwStatus::Ack => {}
         }
@@ -63,37 +66,39 @@ impl TimeWaits {
         &mut self,
         minisock: SockId,
         at: Timestamp,
+        netns: u32,
         expired: Option<bool>,
         task: &Task,
-    ) -> Option<TimeWaitEnd> {
+    ) -> Option<TimeWaitOver> {
+        let over = |how| TimeWaitOver { how, netns, at };
         if expired == Some(true) {
-            return Some(TimeWaitEnd::Expired);
+            return Some(over(TimeWaitEnd::Expired));
         }
         let told = self
             .recent
             .iter()
             .rposition(|(recent, _, told)| *recent == minisock && at.since(*told) < AFTER_EXIT);
         if let Some((_, how, _)) = told.and_then(|index| self.recent.remove(index)) {
-            return Some(how);
+            return Some(over(how));
         }
         let otherwise = if task.comm.starts_with("kworker") {
             TimeWaitEnd::Other
         } else if expired.is_none() {
             TimeWaitEnd::Expired
         } else {
-            TimeWaitEnd::Reused
+            TimeWaitEnd::Recycled
         };
         let overflow = (self.pending.len() >= PENDING).then(|| self.pending.pop_front());
         self.pending.push_back(Pending {
             minisock,
             deadline: at.after(AFTER_EXIT),
-            otherwise,
+            otherwise: over(otherwise),
         });
         overflow.flatten().map(|end| end.otherwise)
     }
 
     /// An end that nothing explained until `now`.
-    pub(super) fn due(&mut self, now: Timestamp) -> Option<TimeWaitEnd> {
+    pub(super) fn due(&mut self, now: Timestamp) -> Option<TimeWaitOver> {
         self.next_deadline().filter(|deadline| *deadline <= now)?;
         self.pending.pop_front().map(|end| end.otherwise)
     }

@@ -40,6 +40,9 @@ pub(super) fn sight(text: &str) -> Result<Sight, String> {
             "segment" => sight.segment_of_reset = false,
             "beyond" => sight.replies_beyond_sockets = false,
             "reasons" => sight.reset_reasons = false,
+            "replies" => sight.replies = false,
+            "close" => sight.close = false,
+            "minisocks" => sight.minisocks = false,
             other => return Err(format!("unknown part of sight {other:?}")),
         }
     }
@@ -65,6 +68,7 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
         cpu: 0,
         sock,
         body,
+        stack: None,
     }))
 }
 
@@ -109,7 +113,7 @@ fn reset_replied(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
     let (ends, netns) = (Some(ends(name)), 1);
     let target = match values.take("to").unwrap_or_default() {
         "nobody" => ReplyTarget::Nobody,
-        "handshake" => ReplyTarget::Handshake,
+        "handshake" => ReplyTarget::Handshake { netns },
         "minisock" => ReplyTarget::Minisock { ends, netns },
         state => ReplyTarget::Socket {
             state: self::state(state)?,
@@ -147,6 +151,7 @@ fn minisock(kind: &str, values: &mut Values<'_>) -> Result<Body, String> {
                 Some("no") => Some(false),
                 _ => None,
             },
+            netns: 1,
             task: values.task()?,
         },
     })
@@ -193,10 +198,12 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
             linger2: values.number("linger2", 0)?,
             user_timeout: values.optional("user_timeout")?.map(Duration::from_secs),
             repair: values.flag("repair"),
+            subflow: values.flag("subflow"),
             hashed: match (values.flag("hashed"), values.flag("unhashed")) {
                 (false, false) => None,
                 (hashed, _) => Some(hashed),
             },
+            write_timer: values.flag("timer"),
             retransmits: values.number("retransmits", 0)?,
             probes: values.number("probes", 0)?,
             has_socket: !values.flag("nosocket"),

@@ -10,11 +10,19 @@ use observer::track::{Output, TimeWaitEnd};
 pub(super) fn output(output: &Output) -> String {
     match output {
         Output::Closed(closed) => verdict(&classify(closed)),
-        Output::LooseReset(cause) => format!("=> loose reset: {}\n", cause.label()),
+        Output::LooseReset { cause, netns, .. } => {
+            let place = netns.map_or_else(String::new, |netns| format!(" in {netns}"));
+            format!("=> loose reset: {}{place}\n", cause.label())
+        }
+        // The verdict says who holds TIME_WAIT, and what resets there were.
+        Output::MinisockStarted { .. } | Output::ResetSent { .. } => String::new(),
+        Output::UnknownExpired { netns, .. } => format!("=> unknown minisock expired in {netns}\n"),
+        Output::Stillborn { netns, .. } => format!("=> stillborn in {netns}\n"),
         Output::TimeWaitEnded(end) => {
-            let how = match end {
+            let how = match end.how {
                 TimeWaitEnd::Expired => "expired",
                 TimeWaitEnd::Reused => "reused",
+                TimeWaitEnd::Recycled => "recycled",
                 TimeWaitEnd::Reset => "reset",
                 TimeWaitEnd::Destroyed => "destroyed",
                 TimeWaitEnd::Other => "other",
@@ -67,6 +75,14 @@ fn verdict(verdict: &Verdict) -> String {
     let marks = marks(verdict);
     if !marks.is_empty() {
         line(format!("  {}", marks.join(" ")));
+    }
+    let moved: Vec<_> = verdict
+        .counters
+        .moved()
+        .map(|(counter, count)| format!("{}+{count}", counter.label()))
+        .collect();
+    if !moved.is_empty() {
+        line(format!("  {}", moved.join(" ")));
     }
     line(format!("  {}", timeline(verdict)));
     text

@@ -6,6 +6,7 @@ mod background;
 mod counters;
 mod nginx;
 mod prometheus;
+mod web;
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ use crate::setup::{self, Part};
 pub(crate) enum Acceptance {
     /// A real Prometheus scrapes the agent, and finds nothing to object to
     Prometheus(prometheus::Args),
+    /// With TLS, client certificates and a password Prometheus scrapes, and nobody else does
+    Web,
     /// Under nginx, wrk and curl the agent's records add up to the kernel's own counters
     Nginx,
 }
@@ -28,6 +31,7 @@ pub(crate) fn main(acceptance: Acceptance) -> Result<()> {
     setup::ensure(&[Part::Probes, Part::Accept])?;
     match acceptance {
         Acceptance::Prometheus(args) => prometheus::main(args),
+        Acceptance::Web => web::main(),
         Acceptance::Nginx => nginx::main(),
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn main(args: Args) -> Result<()> {
     })?;
 
     let server = format!("127.0.0.1:{}", free_port()?);
-    let mut prometheus = start_prometheus(&folder, &server, &target)?;
+    let mut prometheus = start_prometheus(&folder, &server, &target, "")?;
     // It looks for targets some seconds after it says that it is ready.
     prometheus.wait_until("scraped the agent", Duration::from_secs(30), || {
         ask(&server, "up").is_ok()
@@ -68,12 +68,18 @@ pub(crate) fn main(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn start_prometheus(folder: &Path, server: &str, target: &str) -> Result<Background> {
+/// A Prometheus at `server` that scrapes `target` each second; `how` are more lines of its job.
+pub(super) fn start_prometheus(
+    folder: &Path,
+    server: &str,
+    target: &str,
+    how: &str,
+) -> Result<Background> {
     let configuration = folder.join("prometheus.yml");
     fs::write(
         &configuration,
         format!(
-            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: tcp-observer\n    \
+            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: tcp-observer\n{how}    \
              static_configs:\n      - targets: [\"{target}\"]\n"
         ),
     )?;
@@ -144,7 +150,7 @@ struct Sample {
 }
 
 /// The one value of a query.
-fn ask(server: &str, query: &str) -> Result<f64> {
+pub(super) fn ask(server: &str, query: &str) -> Result<f64> {
     let text = command::output(
         Command::new("curl")
             .args(["-sSf", "--max-time", "5", "--get", "--data-urlencode"])
@@ -185,7 +191,7 @@ fn check_metrics(metrics: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("could not bind a port")?;
     Ok(listener.local_addr()?.port())
 }

@@ -205,23 +205,48 @@ fn show_metrics(out: &mut impl std::io::Write, address: SocketAddr) -> Result<()
 }
 
 /// The body of `/metrics`.
-pub(crate) fn metrics(address: SocketAddr) -> Result<String> {
+pub fn metrics(address: SocketAddr) -> Result<String> {
+    get(address, "/metrics")
+}
+
+/// The sum of all series of a metric on the page.
+pub fn sum(text: &str, name: &str) -> Result<u64> {
+    let mut total = None;
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix(name) else {
+            continue;
+        };
+        if !rest.starts_with(['{', ' ']) {
+            continue;
+        }
+        let value = rest.rsplit(' ').next().unwrap_or_default();
+        let value: u64 = value
+            .parse()
+            .with_context(|| format!("odd metric: {line}"))?;
+        total = Some(total.unwrap_or(0) + value);
+    }
+    total.with_context(|| format!("the agent has no metric {name}"))
+}
+
+/// The body of the answer to a request.
+pub fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream =
         TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
     stream.set_read_timeout(Some(CEILING))?;
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut text = String::new();
     stream
         .read_to_string(&mut text)
-        .context("cannot read /metrics")?;
+        .with_context(|| format!("cannot read {path}"))?;
     if !text.starts_with("HTTP/1.1 200") {
         bail!(
-            "/metrics answered: {}",
+            "{path} answered: {}",
             text.lines().next().unwrap_or_default()
         );
     }
-    Ok(text)
+    let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    body.with_context(|| format!("{path} has no body"))
 }

@@ -7,7 +7,7 @@
 
 use serde_json::json;
 
-use super::{Coarser, judge, report};
+use super::{Books, Coarser, judge, report};
 use crate::agent::Record;
 use crate::scenario::truth::End;
 
@@ -23,10 +23,15 @@ pub enum Decision {
 }
 
 /// Decides about what the agent said of one scenario.
-pub fn decide(ends: &[End], records: &[Record], coarser: &[Coarser]) -> Decision {
+pub fn decide(
+    ends: &[End],
+    records: &[Record],
+    coarser: &[Coarser],
+    books: Option<&Books<'_>>,
+) -> Decision {
     let text = report(ends, records, coarser);
     if text.is_empty() {
-        return Decision::Right;
+        return books.map_or(Decision::Right, |books| decide_books(books, records));
     }
     let (judged, extra) = judge(ends, records, coarser);
     let mut told = judged
@@ -35,6 +40,18 @@ pub fn decide(ends: &[End], records: &[Record], coarser: &[Coarser]) -> Decision
         .filter_map(|one| one.record)
         .chain(extra);
     if told.any(is_exact) {
+        Decision::Wrong(text)
+    } else {
+        Decision::Again(text)
+    }
+}
+
+/// All verdicts are right; so must the sums be.
+fn decide_books(books: &Books<'_>, records: &[Record]) -> Decision {
+    let text = books.differences(records).join("\n");
+    if text.is_empty() {
+        Decision::Right
+    } else if records.iter().all(is_exact) && !books.is_doubtful(records) {
         Decision::Wrong(text)
     } else {
         Decision::Again(text)
@@ -79,7 +96,7 @@ mod tests {
     }
 
     fn word(records: &[Record]) -> Word {
-        match decide(&[end()], records, &[]) {
+        match decide(&[end()], records, &[], None) {
             Decision::Right => Word::Right,
             Decision::Again(_) => Word::Again,
             Decision::Wrong(_) => Word::Wrong,
@@ -118,19 +135,14 @@ mod tests {
             "active_close",
         );
         // The second end has no record, the first a wrong one.
-        let decision = decide(&[end(), other], &[record("unknown")], &[]);
+        let decision = decide(&[end(), other], &[record("unknown")], &[], None);
         assert!(matches!(decision, Decision::Wrong(_)), "{decision:?}");
     }
 
     #[test]
     fn a_stale_row_fails_at_once() {
-        let row = Coarser {
-            role: None,
-            key: "ending",
-            says: Some("unknown"),
-            reason: "blind",
-        };
-        let decision = decide(&[end()], &[record("active_close")], &[row]);
+        let row = Coarser::new("ending", Some("unknown"), "blind");
+        let decision = decide(&[end()], &[record("active_close")], &[row], None);
         assert!(matches!(decision, Decision::Wrong(_)), "{decision:?}");
     }
 

@@ -4,29 +4,32 @@
 //! gives each difference in words. Exact: no record missing, none too many, and each
 //! attribute that the truth states equal.
 
+mod books;
+mod compare;
+mod confirm;
 mod decision;
+mod mutation;
+mod pair;
+mod place;
+mod skip;
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::agent::Record;
-use crate::scenario::truth::{End, canonical};
+use crate::scenario::truth::End;
 
+pub use books::{Books, EQUAL};
+pub use compare::Coarser;
+pub use confirm::{Try, confirmed, loss, to_confirm};
 pub use decision::{Decision, allowed, decide, decide_undone, first_mismatch};
+pub use mutation::{Change, Sound, changes, is_unclear};
+pub use pair::{Grade, Pair, excused, pairs};
+pub use skip::Skip;
 
-/// A verdict that a backend cannot make as fine as the truth, and the one it must make instead.
-#[derive(Clone, Copy, Debug)]
-pub struct Coarser {
-    /// Only for ends of this role, if given.
-    pub role: Option<&'static str>,
-    /// The JSON key.
-    pub key: &'static str,
-    /// What it must say; `None` is null.
-    pub says: Option<&'static str>,
-    /// Why it cannot know.
-    pub reason: &'static str,
-}
+use compare::{differences, limit};
+use place::Place;
 
 /// One end, with the record that was found for it.
 #[derive(Debug)]
@@ -46,27 +49,29 @@ pub fn judge<'a>(
     records: &'a [Record],
     coarser: &[Coarser],
 ) -> (Vec<Judged<'a>>, Vec<&'a Record>) {
-    let mut left: Vec<&Record> = records.iter().collect();
+    let mut left: Vec<Place<'_>> = records.iter().map(Place::of).collect();
     let mut judged = Vec::new();
     // Ends with an address choose first; a connect without one takes what is left.
     let mut order: Vec<&End> = ends.iter().collect();
     order.sort_by_key(|end| end.local.is_none());
     for end in order {
         // Of two records for one end, the wrong one is the one too many.
-        let right =
-            |record: &&Record| belongs(end, record) && differences(end, record, coarser).is_empty();
+        let right = |place: &Place<'_>| {
+            place.belongs_to(end) && differences(end, place.record, coarser).is_empty()
+        };
         let place = left
             .iter()
             .position(right)
-            .or_else(|| left.iter().position(|record| belongs(end, record)));
-        let record = place.map(|place| left.swap_remove(place));
+            .or_else(|| left.iter().position(|place| place.belongs_to(end)));
+        let record = place.map(|place| left.swap_remove(place).record);
         let wrong = match record {
             Some(record) => differences(end, record, coarser),
             None => vec!["the agent said nothing about it".to_owned()],
         };
         judged.push(Judged { end, record, wrong });
     }
-    (judged, left)
+    limit(&mut judged, coarser);
+    (judged, left.into_iter().map(|place| place.record).collect())
 }
 
 /// All that is wrong, with the evidence; empty if nothing is.
@@ -94,90 +99,6 @@ pub fn report(ends: &[End], records: &[Record], coarser: &[Coarser]) -> String {
         text += &evidence(record);
     }
     text
-}
-
-fn belongs(end: &End, record: &Record) -> bool {
-    let at = |text: &Option<String>| text.as_ref()?.parse().ok().map(canonical);
-    match (end.local, end.peer) {
-        (Some(local), Some(peer)) => {
-            (at(&record.local), at(&record.peer)) == (Some(local), Some(peer))
-        }
-        _ => record.role == end.role,
-    }
-}
-
-fn differences(end: &End, record: &Record, coarser: &[Coarser]) -> Vec<String> {
-    let rows: Vec<&Coarser> = coarser
-        .iter()
-        .filter(|row| row.role.is_none_or(|role| role == end.role))
-        .collect();
-    let got = |pointer: &str| {
-        record
-            .all
-            .pointer(pointer)
-            .cloned()
-            .unwrap_or_else(|| json!("no such key"))
-    };
-    let mut wrong = Vec::new();
-    for (key, pointer, truth) in stated(end) {
-        if rows.iter().any(|row| row.key == key) {
-            continue;
-        }
-        let got = got(pointer);
-        if got != truth {
-            wrong.push(format!("{key}: expected {truth}, got {got}"));
-        }
-    }
-    for row in rows {
-        let (got, required) = (got(&format!("/{}", row.key)), json!(row.says));
-        if got != required {
-            let (key, reason) = (row.key, row.reason);
-            wrong.push(format!(
-                "{key}: got {got}, but the table of coarser verdicts requires {required} ({reason}); \
-                 if it became finer, remove the row"
-            ));
-        }
-    }
-    if got("/confidence") == json!("partial") {
-        wrong.push("confidence: partial, though the agent saw it from its birth".to_owned());
-    }
-    wrong
-}
-
-/// What the truth states: key, place in the record, value.
-fn stated(end: &End) -> Vec<(&'static str, &'static str, Value)> {
-    let mut all = vec![
-        ("role", "/role", json!(end.role)),
-        ("ending", "/ending", json!(end.ending)),
-        ("closer", "/closer", json!(end.closer.word())),
-        ("time_wait", "/time_wait", json!(end.time_wait)),
-        ("timeline_dropped", "/timeline_dropped", json!(0)),
-    ];
-    all.extend(
-        end.initiator
-            .map(|initiator| ("initiator", "/initiator", json!(initiator))),
-    );
-    all.extend(
-        end.half_closed
-            .map(|half| ("half_closed", "/half_closed", json!(half))),
-    );
-    all.extend(
-        end.unread
-            .map(|bytes| ("unread", "/left_behind/unread", json!(bytes))),
-    );
-    all.extend(
-        end.unsent
-            .map(|bytes| ("unsent", "/left_behind/unsent", json!(bytes))),
-    );
-    all.extend(
-        end.unacked
-            .map(|bytes| ("unacked", "/left_behind/unacked", json!(bytes))),
-    );
-    if let Some((pid, comm)) = &end.by {
-        all.push(("pid", "/pid", json!(pid)));
-        all.push(("comm", "/comm", json!(comm)));
-    }
-    all
 }
 
 fn evidence(record: &Record) -> String {
@@ -208,6 +129,8 @@ fn show(thing: Option<impl std::fmt::Display>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     pub(super) fn end() -> End {
@@ -227,6 +150,7 @@ mod tests {
             "role": "client", "local": "[::ffff:127.0.0.1]:1", "peer": "127.0.0.1:2", "netns": 7,
             "ending": ending, "closer": null, "time_wait": "local", "timeline_dropped": 0,
             "confidence": confidence, "initiator": "local", "half_closed": false, "timeline": [{"event": "fin_sent"}],
+            "attributes": ["minisock", "reset_sent"],
             "left_behind": {"unread": 0, "unsent": 0, "unacked": 0},
         });
         Record::parse(&line.to_string()).unwrap()
@@ -252,18 +176,5 @@ mod tests {
         assert!(report(&[end()], &[], &[]).contains("said nothing"));
         let twice = [record("active_close"), record("active_close")];
         assert!(report(&[end()], &twice, &[]).contains("too many"));
-    }
-
-    #[test]
-    fn a_coarser_verdict_is_required_and_a_finer_one_is_stale() {
-        let row = Coarser {
-            role: None,
-            key: "ending",
-            says: Some("unknown"),
-            reason: "blind",
-        };
-        assert_eq!(report(&[end()], &[record("unknown")], &[row]), "");
-        let stale = report(&[end()], &[record("active_close")], &[row]);
-        assert!(stale.contains("remove the row"), "{stale}");
     }
 }

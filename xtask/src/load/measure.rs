@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::demo::metrics;
+use crate::demo::{metrics, sum};
 
 /// One reading of `/metrics`.
 #[derive(Clone, Copy, Debug)]
@@ -29,24 +29,6 @@ impl Reading {
             tracked: sum(&text, "tcp_observer_tracked_connections")?,
         })
     }
-}
-
-fn sum(text: &str, name: &str) -> Result<u64> {
-    let mut total = None;
-    for line in text.lines() {
-        let Some(rest) = line.strip_prefix(name) else {
-            continue;
-        };
-        if !rest.starts_with(['{', ' ']) {
-            continue;
-        }
-        let value = rest.rsplit(' ').next().unwrap_or_default();
-        let value: u64 = value
-            .parse()
-            .with_context(|| format!("odd metric: {line}"))?;
-        total = Some(total.unwrap_or(0) + value);
-    }
-    total.with_context(|| format!("the agent has no metric {name}"))
 }
 
 /// Resident anonymous memory of a process, in KiB.

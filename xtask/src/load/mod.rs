@@ -3,7 +3,11 @@
 //! Takes the agent's path; prints each figure beside its limit and fails if one is violated.
 //! Needs root. Never touches a socket outside of the namespaces that it makes.
 
+mod leaks;
+mod lines;
 mod measure;
+mod mixed;
+mod owners;
 mod tally;
 mod traffic;
 
@@ -23,6 +27,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::agent::Agent;
 use crate::scenario::clock::{now, wait_for};
 use crate::scenario::net::Net;
+pub use leaks::run as run_leaks;
+pub use mixed::{Mixed, run as run_mixed};
+pub use owners::run as run_owners;
+
 use measure::{Checks, Reading, anonymous_kib};
 use tally::Tally;
 use traffic::{LANES, Ledger, PER_LANE, Plan, wish};
@@ -248,7 +256,20 @@ fn show(tally: &Tally, checks: &mut Checks) -> Result<()> {
 
 /// Starts `trace --json` for one namespace, into a file that has no name.
 fn trace(agent_path: &Path, netns: u64) -> Result<(Agent, File)> {
-    let path = std::env::temp_dir().join(format!("tcp-observer-load-{}", std::process::id()));
+    let file = nameless()?;
+    let arguments = ["trace", "--json", "--netns", &netns.to_string()];
+    Ok((
+        Agent::start_into(agent_path, &arguments, file.try_clone()?)?,
+        file,
+    ))
+}
+
+/// A file that has no name, to be written and read.
+fn nameless() -> Result<File> {
+    static NUMBER: AtomicU8 = AtomicU8::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("tcp-observer-load-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
     let file = File::options()
         .read(true)
         .write(true)
@@ -257,18 +278,15 @@ fn trace(agent_path: &Path, netns: u64) -> Result<(Agent, File)> {
         .open(&path);
     let file = file.with_context(|| format!("cannot make {}", path.display()))?;
     std::fs::remove_file(&path)?;
-    let arguments = ["trace", "--json", "--netns", &netns.to_string()];
-    Ok((
-        Agent::start_into(agent_path, &arguments, file.try_clone()?)?,
-        file,
-    ))
+    Ok(file)
 }
 
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn raise_file_limit() -> Result<()> {
+/// Lets this process and those that it starts open as many files as they may.
+pub(crate) fn raise_file_limit() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of open files")
 }

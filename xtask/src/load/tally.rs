@@ -3,23 +3,12 @@
 //! Takes a file of JSON lines and the [`Ledger`]; gives counts. Never keeps the lines.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Seek as _};
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use anyhow::Result;
 
+use super::lines::{self, Line};
 use super::traffic::{Entry, Ledger};
-
-/// One line, as far as it matters here.
-#[derive(Debug, Deserialize)]
-struct Line<'a> {
-    role: &'a str,
-    local: Option<&'a str>,
-    peer: Option<&'a str>,
-    ending: &'a str,
-    confidence: &'a str,
-}
 
 /// What one agent said.
 #[derive(Debug, Default)]
@@ -61,21 +50,17 @@ enum End {
 
 impl Tally {
     /// Reads what an agent printed.
-    pub(super) fn of(mut file: File, ledger: &Ledger) -> Result<Self> {
-        file.rewind()?;
+    pub(super) fn of(file: File, ledger: &Ledger) -> Result<Self> {
         let mut tally = Self::default();
         let mut said = vec![Said::default(); 8 * 65_536];
-        for line in BufReader::with_capacity(1 << 20, file).lines() {
-            let text = line.context("cannot read what the agent printed")?;
-            let line: Line<'_> = serde_json::from_str(&text)
-                .with_context(|| format!("not a line of the agent: {text}"))?;
-            let about = tally.take(&line, ledger, &mut said);
+        lines::each(file, |line, text| {
+            let about = tally.take(line, ledger, &mut said);
             tally.foreign += u64::from(about.is_none());
-            let doubtful = about.is_none_or(|entry| entry.seen && line.confidence == "partial");
+            let doubtful = about.is_none_or(|entry| entry.seen && line.is_partial());
             if doubtful {
-                tally.example.get_or_insert(text);
+                tally.example.get_or_insert_with(|| text.to_owned());
             }
-        }
+        })?;
         for (slot, _) in ledger.entries().filter(|(_, entry)| entry.seen) {
             let said = said.get(slot).copied().unwrap_or_default();
             let ends = [said.client, said.server];
@@ -89,9 +74,8 @@ impl Tally {
 
     /// The connection that the line is about; `None` if the load did not make it.
     fn take(&mut self, line: &Line<'_>, ledger: &Ledger, said: &mut [Said]) -> Option<Entry> {
-        let local: SocketAddr = line.local?.parse().ok()?;
-        let peer: SocketAddr = line.peer?.parse().ok()?;
-        let (slot, entry, is_client) = find(local, peer, ledger)?;
+        let (local, peer) = line.ends();
+        let (slot, entry, is_client) = find(local?, peer?, ledger)?;
         let said = said.get_mut(slot)?;
         let end = if is_client {
             &mut said.client
@@ -104,7 +88,7 @@ impl Tally {
             _ => self.unknown_roles += 1,
         }
         self.twice += u64::from(*end != End::Nothing);
-        *end = if line.confidence == "partial" {
+        *end = if line.is_partial() {
             End::Partial
         } else {
             End::Whole

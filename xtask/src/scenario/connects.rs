@@ -13,30 +13,27 @@ use super::peer::start_connect;
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "refused",
-        about: "nobody listens",
-        run: refused,
-        counters: &[("ActiveOpens", 1), ("AttemptFails", 1), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "no_free_port",
-        about: "no local port is left for the connect",
-        run: no_free_port,
-        counters: &[("ActiveOpens", 1), ("PassiveOpens", 1)],
-    },
-    Scenario {
-        name: "connect_given_up",
-        about: "close() before the peer answers",
-        run: connect_given_up,
-        counters: &[("ActiveOpens", 1), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "connect_shut_down",
-        about: "shutdown() before the peer answers",
-        run: connect_shut_down,
-        counters: &[("ActiveOpens", 1), ("OutRsts", 0)],
-    },
+    Scenario::new("refused", "nobody listens", refused)
+        .counters(&[("ActiveOpens", 1), ("AttemptFails", 1), ("OutRsts", 1)])
+        .beside(&[super::NO_SOCKET]),
+    Scenario::new(
+        "no_free_port",
+        "no local port is left for the connect",
+        no_free_port,
+    )
+    .counters(&[("ActiveOpens", 1), ("PassiveOpens", 1)]),
+    Scenario::new(
+        "connect_given_up",
+        "close() before the peer answers",
+        connect_given_up,
+    )
+    .counters(&[("ActiveOpens", 1), ("OutRsts", 0)]),
+    Scenario::new(
+        "connect_shut_down",
+        "shutdown() before the peer answers",
+        connect_shut_down,
+    )
+    .counters(&[("ActiveOpens", 1), ("OutRsts", 0)]),
 ];
 
 fn refused(_net: &Net) -> Result<Vec<End>> {

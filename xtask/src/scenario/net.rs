@@ -3,17 +3,21 @@
 //! Takes a thread of its own; gives a [`Net`] that keeps the namespace alive, so that its
 //! inode number stays its own. Never leaves the namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::process;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use super::clock::{CEILING, wait_for};
 use super::netlink;
+use super::sockets::{Row, rows};
 
 /// The address of the scripted peer, and of nobody where no script runs.
 pub const VOID: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
@@ -26,7 +30,11 @@ pub struct Net {
     /// Inode number of the namespace.
     pub inode: u64,
     /// An open namespace file: without it the kernel could give the inode number to the next.
-    _alive: File,
+    alive: File,
+    /// Others that belong to the same scenario.
+    others: Mutex<Vec<Self>>,
+    /// Inode numbers of those that are gone.
+    gone: Mutex<Vec<u64>>,
 }
 
 /// A socket's state as `/proc/net/tcp` prints it.
@@ -35,20 +43,13 @@ pub struct Net {
 pub enum State {
     Established = 1,
     SynSent = 2,
+    SynRecv = 3,
     FinWait1 = 4,
     FinWait2 = 5,
     TimeWait = 6,
     CloseWait = 8,
     LastAck = 9,
     Closing = 11,
-}
-
-#[derive(Debug)]
-struct Row {
-    local: SocketAddr,
-    peer: SocketAddr,
-    state: u8,
-    minisock: bool,
 }
 
 #[expect(
@@ -80,8 +81,66 @@ impl Net {
         let inode = alive.metadata()?.ino();
         Ok(Self {
             inode,
-            _alive: alive,
+            alive,
+            others: Mutex::default(),
+            gone: Mutex::default(),
         })
+    }
+
+    /// Gives a plain namespace the address that answers nothing, too.
+    pub fn add_void(&self) -> Result<()> {
+        netlink::route_into_the_void(VOID)
+    }
+
+    /// A file of this namespace, as long as it lives: any process of this host can enter it.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", process::id(), self.alive.as_raw_fd())
+    }
+
+    /// The namespace as an open file.
+    pub fn file(&self) -> Result<File> {
+        Ok(self.alive.try_clone()?)
+    }
+
+    /// Keeps another namespace of the same scenario: gives its inode number.
+    pub fn keep(&self, other: Self) -> u64 {
+        let inode = other.inode;
+        self.others
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(other);
+        inode
+    }
+
+    /// A namespace of the same scenario that is gone, by its inode number.
+    pub fn remember(&self, inode: u64) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.push(inode);
+    }
+
+    /// The inode numbers of this one, of those that it keeps and of those that are gone, each
+    /// once.
+    pub fn inodes(&self) -> BTreeSet<u64> {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = others.iter().map(|other| other.inode);
+        let gone = gone.iter().copied();
+        [self.inode].into_iter().chain(kept).chain(gone).collect()
+    }
+
+    /// The counters of this one and of those that it keeps, added up.
+    pub fn all_counters(&self) -> Result<BTreeMap<String, i64>> {
+        let mut sum = self.counters()?;
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        for other in others.iter() {
+            setns(&other.alive, CloneFlags::CLONE_NEWNET)?;
+            let counters = self.counters();
+            setns(&self.alive, CloneFlags::CLONE_NEWNET)?;
+            for (name, count) in counters? {
+                *sum.entry(name).or_default() += count;
+            }
+        }
+        Ok(sum)
     }
 
     /// Sets `net.ipv4.NAME` of this namespace.
@@ -112,9 +171,37 @@ impl Net {
         })
     }
 
+    /// Waits until so many bytes are there that nobody has read.
+    pub fn wait_unread(&self, local: SocketAddr, peer: SocketAddr, bytes: u32) -> Result<()> {
+        self.wait_row(local, peer, &format!("{bytes} unread bytes"), |row| {
+            row.is_some_and(|row| row.unread == bytes)
+        })
+    }
+
+    /// Waits until the full socket or a minisock with these ends is in FIN_WAIT2.
+    pub fn wait_fin_wait2(&self, local: SocketAddr, peer: SocketAddr) -> Result<()> {
+        self.wait_row(local, peer, "FIN_WAIT2", |row| {
+            row.is_some_and(|row| row.state == State::FinWait2 as u8)
+        })
+    }
+
     /// Waits until no socket and no minisock holds these ends.
     pub fn wait_gone(&self, local: SocketAddr, peer: SocketAddr) -> Result<()> {
         self.wait_row(local, peer, "its end", |row| row.is_none())
+    }
+
+    /// Whether a minisock in `state` holds these ends now.
+    pub fn holds(&self, local: SocketAddr, peer: SocketAddr, state: State) -> Result<bool> {
+        Ok(rows()?.iter().any(|row| {
+            (row.local, row.peer) == (local, peer) && row.state == state as u8 && row.minisock
+        }))
+    }
+
+    /// The ends of the full sockets in `state`.
+    pub fn ends_in(&self, state: State) -> Result<BTreeSet<(SocketAddr, SocketAddr)>> {
+        let rows = rows()?.into_iter();
+        let in_state = rows.filter(|row| row.state == state as u8 && !row.minisock);
+        Ok(in_state.map(|row| (row.local, row.peer)).collect())
     }
 
     fn wait_row(
@@ -175,11 +262,12 @@ impl Net {
         Ok(counters)
     }
 
-    /// Checks that what a scenario claims really happened, by the kernel's own counters.
+    /// Checks that what a scenario claims really happened, by the kernel's own counters in all
+    /// of its namespaces.
     pub fn check_counters(&self, expected: &[(&str, i64)]) -> Result<()> {
         let mut wrong = String::new();
         wait_for("the kernel's counters", CEILING / 3, || {
-            let counters = self.counters()?;
+            let counters = self.all_counters()?;
             wrong.clear();
             for (name, want) in expected {
                 let got = counters.get(*name).copied().unwrap_or_default();
@@ -195,47 +283,4 @@ impl Net {
 
 fn unshare_net() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace; needs root")
-}
-
-fn rows() -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for path in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
-        // tcp6 is missing on a kernel without IPv6.
-        let text = fs::read_to_string(path).unwrap_or_default();
-        for line in text.lines().skip(1) {
-            rows.push(row(line).ok_or_else(|| anyhow!("cannot read this line of {path}: {line}"))?);
-        }
-    }
-    Ok(rows)
-}
-
-fn row(line: &str) -> Option<Row> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let timer_of_a_minisock = "03:";
-    Some(Row {
-        local: address(fields.get(1)?)?,
-        peer: address(fields.get(2)?)?,
-        state: u8::from_str_radix(fields.get(3)?, 16).ok()?,
-        minisock: fields.get(5)?.starts_with(timer_of_a_minisock),
-    })
-}
-
-/// Parses `0100007F:1F90`: 32-bit words of network bytes, printed as host numbers.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (hex, port) = text.split_once(':')?;
-    let mut bytes = Vec::new();
-    for at in (0..hex.len()).step_by(8) {
-        bytes.extend(
-            u32::from_str_radix(hex.get(at..at + 8)?, 16)
-                .ok()?
-                .to_ne_bytes(),
-        );
-    }
-    let ip = match bytes.len() {
-        4 => IpAddr::from(Ipv4Addr::from(*bytes.first_chunk()?)),
-        16 => IpAddr::from(Ipv6Addr::from(*bytes.first_chunk()?)),
-        _ => return None,
-    };
-    let port = u16::from_str_radix(port, 16).ok()?;
-    Some(SocketAddr::new(ip.to_canonical(), port))
 }

@@ -1,5 +1,5 @@
-//! The two things a fresh namespace needs of rtnetlink: `lo` up, and a route to an address
-//! that answers nothing.
+//! The few things a fresh namespace needs of rtnetlink: `lo` up, a route to an address that
+//! answers nothing, routes that refuse, and no route at all.
 //!
 //! Takes addresses; gives nothing but success. Never touches a namespace other than the
 //! calling thread's.
@@ -12,14 +12,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 const AF_NETLINK: i32 = 16;
 const LOOPBACK_INDEX: u32 = 1;
-const RTM_NEWLINK: u16 = 16;
-const RTM_NEWROUTE: u16 = 24;
+pub(super) const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
 const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
-const NLM_F_CREATE: u16 = 0x400;
-const IFF_UP: u32 = 1;
-const RTA_DST: u16 = 1;
+pub(super) const NLM_F_CREATE: u16 = 0x400;
+pub(super) const IFF_UP: u32 = 1;
+pub(super) const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RT_SCOPE_LINK: u8 = 253;
+const NETLINK_ROUTE: i32 = 0;
 
 /// Brings `lo` up, which also gives it 127.0.0.1/8 and `::1`.
 pub(super) fn loopback_up() -> Result<()> {
@@ -59,7 +61,46 @@ pub(super) fn route_into_the_void(to: Ipv4Addr) -> Result<()> {
     request(RTM_NEWROUTE, NLM_F_CREATE, &body).with_context(|| format!("cannot route {to} to lo"))
 }
 
-fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
+/// What a route may answer instead of leading anywhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    /// EHOSTUNREACH.
+    Unreachable = 7,
+    /// EACCES.
+    Prohibit = 8,
+}
+
+/// A route that refuses what goes to this address.
+pub(super) fn route_to_nowhere(to: Ipv4Addr, refusal: Refusal) -> Result<()> {
+    let (main_table, boot) = (254, 3);
+    let mut body = vec![2, 32, 0, 0, main_table, boot, 0, refusal as u8, 0, 0, 0, 0];
+    body.extend(destination(to));
+    request(RTM_NEWROUTE, NLM_F_CREATE, &body).with_context(|| format!("cannot refuse {to}"))
+}
+
+/// Takes away the only route to this address.
+pub(super) fn forget_route(to: Ipv4Addr) -> Result<()> {
+    let (main_table, any_scope) = (254, 255);
+    let mut body = vec![2, 32, 0, 0, main_table, 0, any_scope, 0, 0, 0, 0, 0];
+    body.extend(destination(to));
+    request(RTM_DELROUTE, 0, &body).with_context(|| format!("cannot forget the route to {to}"))
+}
+
+fn destination(to: Ipv4Addr) -> Vec<u8> {
+    let mut attribute = 8_u16.to_ne_bytes().to_vec();
+    attribute.extend(RTA_DST.to_ne_bytes());
+    attribute.extend(to.octets());
+    attribute
+}
+
+/// Sends one request about the network and waits for its acknowledgement.
+pub(super) fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
+    ask(NETLINK_ROUTE, kind, flags, body)
+}
+
+/// Sends one request of any protocol and waits for its acknowledgement. The errno of a refusal
+/// is the error's source.
+pub(super) fn ask(protocol: i32, kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     let mut message = Vec::with_capacity(16 + body.len());
     message.extend(u32::try_from(16 + body.len())?.to_ne_bytes());
     message.extend(kind.to_ne_bytes());
@@ -68,7 +109,11 @@ fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     message.extend(0_u32.to_ne_bytes());
     message.extend(body);
 
-    let mut socket = Socket::new(Domain::from(AF_NETLINK), Type::RAW, Some(Protocol::from(0)))?;
+    let mut socket = Socket::new(
+        Domain::from(AF_NETLINK),
+        Type::RAW,
+        Some(Protocol::from(protocol)),
+    )?;
     socket.write_all(&message)?;
     let mut answer = [0; 512];
     let length = socket.read(&mut answer)?;
@@ -79,6 +124,6 @@ fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     match errno {
         Some(0) => Ok(()),
         Some(negative) => Err(std::io::Error::from_raw_os_error(-negative).into()),
-        None => bail!("rtnetlink answered with {length} bytes"),
+        None => bail!("netlink answered with {length} bytes"),
     }
 }

@@ -1,64 +1,54 @@
 //! Closes by the end of a process.
 
-use std::fs;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
-use std::sync::PoisonError;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::Scenario;
-use super::clock::{CEILING, wait_for};
+use super::forking::{comm, spawn};
 use super::net::{Net, State};
-use super::pair::{FORKING, Pair, close, read_end};
+use super::pair::{Pair, close, read_end};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "killed",
-        about: "a process that holds the client is killed",
-        run: killed,
-        counters: &[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "exits_after_end",
-        about: "a process exits when its peer has closed",
-        run: exits_after_end,
-        counters: &[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 0)],
-    },
+    Scenario::new(
+        "killed",
+        "a process that holds the client is killed",
+        killed,
+    )
+    .counters(&[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 0)]),
+    Scenario::new(
+        "exits_after_end",
+        "a process exits when its peer has closed",
+        exits_after_end,
+    )
+    .counters(&[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 0)]),
 ];
 
 /// A process that holds the only reference to a socket, and reads it.
-struct Owner {
-    child: Child,
+pub(crate) struct Owner {
+    pub(crate) child: Child,
     comm: String,
 }
 
 impl Owner {
-    fn of(socket: TcpStream) -> Result<Self> {
-        let _forking = FORKING.write().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn of(socket: TcpStream) -> Result<Self> {
         // It waits for one line and exits; unlike cat, a shell never closes its standard input.
-        let child = Command::new("sh")
-            .args(["-c", "read line"])
-            .stdin(Stdio::from(OwnedFd::from(socket)))
-            .stdout(Stdio::null())
-            .spawn()
-            .context("cannot start sh")?;
-        // The kernel closes what exec must close before it gives the process its new name.
-        let path = format!("/proc/{}/comm", child.id());
-        let own = fs::read_to_string("/proc/thread-self/comm")?;
-        let comm = wait_for("exec", CEILING, || {
-            let comm = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-            Ok((comm != own).then_some(comm))
-        })?;
+        Self::running(Command::new("sh").args(["-c", "read line"]), socket.into())
+    }
+
+    /// A process that holds the only reference to a socket as its standard input.
+    pub(crate) fn running(command: &mut Command, socket: OwnedFd) -> Result<Self> {
+        let child = spawn(command.stdin(Stdio::from(socket)).stdout(Stdio::null()))?;
         Ok(Self {
+            comm: comm(&child.id().to_string())?,
             child,
-            comm: comm.trim_end().to_owned(),
         })
     }
 
-    fn end(&self, end: End) -> End {
+    pub(super) fn end(&self, end: End) -> End {
         end.closed_by(Closer::Exit, self.child.id(), &self.comm)
     }
 }

@@ -4,13 +4,16 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{PoisonError, RwLock};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use socket2::{SockFilter, SockRef};
 
-use super::clock::CEILING;
+use super::clock::{CEILING, wait_for};
+pub use super::forking::close;
+use super::net::State;
+use super::raw::state;
 use super::truth::{End, canonical};
 
 /// A connection between two sockets of this thread.
@@ -100,7 +103,7 @@ pub fn read_end(socket: &TcpStream) -> Result<()> {
 /// Waits until `length` bytes can be read, and leaves them unread.
 pub fn wait_unread(socket: &TcpStream, length: usize) -> Result<()> {
     let mut buffer = vec![0; length];
-    super::clock::wait_for("unread data", CEILING, || {
+    wait_for("unread data", CEILING, || {
         let unread = socket.peek(&mut buffer).context("cannot peek")?;
         Ok((unread == length).then_some(()))
     })
@@ -108,21 +111,11 @@ pub fn wait_unread(socket: &TcpStream, length: usize) -> Result<()> {
 
 /// Waits until the socket has failed with this errno.
 pub fn wait_error(socket: &TcpStream, errno: i32) -> Result<()> {
-    let error = super::clock::wait_for("a socket error", CEILING, || Ok(socket.take_error()?))?;
+    let error = wait_for("a socket error", CEILING, || Ok(socket.take_error()?))?;
     if error.raw_os_error() != Some(errno) {
         bail!("expected errno {errno}, got {error}");
     }
     Ok(())
-}
-
-/// Held for writing while a child process is between fork and exec: it has a reference to
-/// every socket of this process then, so that a `close()` here would not be the last one.
-pub(super) static FORKING: RwLock<()> = RwLock::new(());
-
-/// Closes the last reference to a socket.
-pub fn close<T>(socket: T) {
-    let _no_fork = FORKING.read().unwrap_or_else(PoisonError::into_inner);
-    drop(socket);
 }
 
 /// `close()` sends a reset.
@@ -135,10 +128,22 @@ pub fn finish(socket: &TcpStream) -> Result<()> {
     Ok(socket.shutdown(Shutdown::Write)?)
 }
 
+/// Closes once the peer has acknowledged the FIN. What is closed while that acknowledgement waits
+/// for it stays a full socket in FIN_WAIT2, which resets the peer when `tcp_fin_timeout` is over
+/// (`tcp_rcv_state_process`, `tcp_keepalive_timer`): that peer's CLOSE_WAIT ends then.
+pub fn leave(socket: TcpStream) -> Result<()> {
+    finish(&socket)?;
+    wait_for("FIN_WAIT2", CEILING, || {
+        Ok((state(&socket)? == State::FinWait2 as u8).then_some(()))
+    })?;
+    close(socket);
+    Ok(())
+}
+
 /// Every segment for this socket is lost from here on.
-pub fn deafen(socket: &TcpStream) -> Result<()> {
+pub fn deafen(socket: impl AsFd) -> Result<()> {
     let return_zero_bytes = SockFilter::new(0x06, 0, 0, 0);
-    Ok(SockRef::from(socket).attach_filter(&[return_zero_bytes])?)
+    Ok(SockRef::from(&socket).attach_filter(&[return_zero_bytes])?)
 }
 
 /// It hears again.

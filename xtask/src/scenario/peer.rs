@@ -60,6 +60,15 @@ impl Tap {
             .with_context(|| format!("cannot send {segment:?}"))?;
         Ok(())
     }
+
+    /// Tells the sender of a segment that it could not be delivered, with this ICMP code.
+    pub fn send_unreachable(&self, code: u8, segment: &Segment) -> Result<()> {
+        let to = SocketAddr::V4(segment.from).into();
+        self.raw
+            .send_to(&segment.unreachable(code), &to)
+            .context("cannot send an ICMP error")?;
+        Ok(())
+    }
 }
 
 /// The scripted end of one connection.
@@ -129,23 +138,46 @@ impl Peer {
 
     /// Sends one segment in order, acknowledging what it has taken.
     pub fn send(&mut self, flags: u8, data: &[u8]) -> Result<()> {
-        let segment = Segment {
+        let segment = self.segment(0, flags, data);
+        self.seq = self.seq.wrapping_add(segment.length());
+        self.tap.send(&segment)
+    }
+
+    /// Sends a segment that starts so far after the next one in order, and forgets it.
+    pub fn send_at(&mut self, offset: i32, flags: u8, data: &[u8]) -> Result<()> {
+        self.tap.send(&self.segment(offset, flags, data))
+    }
+
+    fn segment(&self, offset: i32, flags: u8, data: &[u8]) -> Segment {
+        Segment {
             from: self.address,
             to: self.real,
-            seq: self.seq,
+            seq: self.seq.wrapping_add_signed(offset),
             ack: if flags & ACK == 0 { 0 } else { self.ack },
             flags,
             window: self.window,
             options: Vec::new(),
             data: data.to_vec(),
-        };
-        self.seq = self.seq.wrapping_add(segment.length());
-        self.tap.send(&segment)
+        }
+    }
+
+    /// Answers a segment with an ICMP error instead of TCP.
+    pub fn unreachable(&self, code: u8, segment: &Segment) -> Result<()> {
+        self.tap.send_unreachable(code, segment)
     }
 
     /// Sends a RST that fits.
     pub fn reset(&mut self) -> Result<()> {
         self.send(RST | ACK, b"")
+    }
+
+    /// Sends a RST that is in the window but not at its edge.
+    pub fn reset_off(&mut self, by: u32) -> Result<()> {
+        let seq = self.seq;
+        self.seq = seq.wrapping_add(by);
+        self.reset()?;
+        self.seq = seq;
+        Ok(())
     }
 
     /// Takes segments until one in order has these control bits; older ones are retransmissions.
@@ -195,8 +227,13 @@ impl Peer {
 
 /// Starts to connect without waiting for the handshake.
 pub fn start_connect(to: SocketAddr) -> Result<TcpStream> {
+    start_connect_from(Ipv4Addr::LOCALHOST, to)
+}
+
+/// The same from another address of this namespace.
+pub fn start_connect_from(from: Ipv4Addr, to: SocketAddr) -> Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let any_port = SocketAddr::from((from, 0));
     socket.bind(&any_port.into())?;
     socket.set_nonblocking(true)?;
     match socket.connect(&to.into()) {

@@ -13,64 +13,62 @@ use super::segment::{ACK, FIN};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "reset_in_established",
-        about: "RST in ESTABLISHED",
-        run: reset_in_established,
-        counters: &[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_in_close_wait",
-        about: "RST in CLOSE_WAIT",
-        run: reset_in_close_wait,
-        counters: &[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_in_fin_wait1",
-        about: "RST in FIN_WAIT1",
-        run: reset_in_fin_wait1,
-        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_in_fin_wait2",
-        about: "RST in FIN_WAIT2 of a full socket",
-        run: reset_in_fin_wait2,
-        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_in_fin_wait2_minisock",
-        about: "RST for a FIN_WAIT2 minisock",
-        run: reset_in_fin_wait2_minisock,
-        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_in_closing",
-        about: "RST in CLOSING",
-        run: reset_in_closing,
-        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_in_last_ack",
-        about: "RST in LAST_ACK",
-        run: reset_in_last_ack,
-        counters: &[("PassiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_in_time_wait",
-        about: "RST in TIME_WAIT changes nothing (RFC 1337)",
-        run: reset_in_time_wait,
-        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "reset_of_a_request",
-        about: "RST before the handshake completes is no connection",
-        run: reset_of_a_request,
-        counters: &[
-            ("PassiveOpens", 0),
-            ("AttemptFails", 1),
-            ("EmbryonicRsts", 1),
-        ],
-    },
+    Scenario::new(
+        "reset_in_established",
+        "RST in ESTABLISHED",
+        reset_in_established,
+    )
+    .counters(&[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)]),
+    Scenario::new(
+        "reset_in_close_wait",
+        "RST in CLOSE_WAIT",
+        reset_in_close_wait,
+    )
+    .counters(&[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)]),
+    Scenario::new("reset_in_fin_wait1", "RST in FIN_WAIT1", reset_in_fin_wait1).counters(&[
+        ("ActiveOpens", 1),
+        ("EstabResets", 0),
+        ("OutRsts", 0),
+    ]),
+    Scenario::new(
+        "reset_in_fin_wait2",
+        "RST in FIN_WAIT2 of a full socket",
+        reset_in_fin_wait2,
+    )
+    .counters(&[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
+    Scenario::new(
+        "reset_in_fin_wait2_minisock",
+        "RST for a FIN_WAIT2 minisock",
+        reset_in_fin_wait2_minisock,
+    )
+    .counters(&[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
+    Scenario::new("reset_in_closing", "RST in CLOSING", reset_in_closing).counters(&[
+        ("ActiveOpens", 1),
+        ("EstabResets", 0),
+        ("OutRsts", 0),
+    ]),
+    Scenario::new("reset_in_last_ack", "RST in LAST_ACK", reset_in_last_ack).counters(&[
+        ("PassiveOpens", 1),
+        ("EstabResets", 0),
+        ("OutRsts", 0),
+    ]),
+    Scenario::new(
+        "reset_in_time_wait",
+        "RST in TIME_WAIT changes nothing (RFC 1337)",
+        reset_in_time_wait,
+    )
+    .counters(&[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
+    Scenario::new(
+        "reset_of_a_request",
+        "RST before the handshake completes is no connection",
+        reset_of_a_request,
+    )
+    .counters(&[
+        ("PassiveOpens", 0),
+        ("AttemptFails", 1),
+        ("EmbryonicRsts", 1),
+    ])
+    .beside(&[super::REQUEST]),
 ];
 
 fn reset_in_established(net: &Net) -> Result<Vec<End>> {

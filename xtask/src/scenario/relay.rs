@@ -14,17 +14,17 @@ use super::peer::{Tap, start_connect};
 use super::segment::{FIN, Segment};
 use super::truth::{Closer, End};
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "simultaneous_both",
-    about: "two real sockets, both FINs cross on the way",
-    run: simultaneous_both,
-    counters: &[
-        ("ActiveOpens", 1),
-        ("PassiveOpens", 1),
-        ("EstabResets", 0),
-        ("OutRsts", 0),
-    ],
-}];
+pub(super) const SCENARIOS: &[Scenario] = &[Scenario::new(
+    "simultaneous_both",
+    "two real sockets, both FINs cross on the way",
+    simultaneous_both,
+)
+.counters(&[
+    ("ActiveOpens", 1),
+    ("PassiveOpens", 1),
+    ("EstabResets", 0),
+    ("OutRsts", 0),
+])];
 
 /// One direction for each of the two real ends.
 struct Relay {

@@ -10,48 +10,46 @@ use super::pair::{Pair, close, finish, linger_zero, read_end, send, wait_error, 
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "unread_data",
-        about: "close() with 5 bytes unread",
-        run: unread_data,
-        counters: &[("TCPAbortOnClose", 1), ("EstabResets", 2), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "unread_data_ipv6",
-        about: "the same over ::1, by the server",
-        run: unread_data_ipv6,
-        counters: &[("TCPAbortOnClose", 1), ("EstabResets", 2), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "unread_after_fin",
-        about: "the peer sent data and its FIN; close() without reading",
-        run: unread_after_fin,
-        counters: &[("TCPAbortOnClose", 1), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "linger_zero",
-        about: "close() with SO_LINGER 0",
-        run: linger_zero_close,
-        counters: &[("TCPAbortOnData", 1), ("EstabResets", 2), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "linger_zero_after_fin",
-        about: "close() with SO_LINGER 0 after the peer's FIN",
-        run: linger_zero_after_fin,
-        counters: &[("TCPAbortOnData", 1), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "data_after_close_minisock",
-        about: "data for a FIN_WAIT2 minisock",
-        run: data_after_close_minisock,
-        counters: &[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "data_after_shutdown_both",
-        about: "data for a full socket after shutdown(RDWR)",
-        run: data_after_shutdown_both,
-        counters: &[("TCPAbortOnData", 1), ("OutRsts", 1)],
-    },
+    Scenario::new("unread_data", "close() with 5 bytes unread", unread_data).counters(&[
+        ("TCPAbortOnClose", 1),
+        ("EstabResets", 2),
+        ("OutRsts", 1),
+    ]),
+    Scenario::new(
+        "unread_data_ipv6",
+        "the same over ::1, by the server",
+        unread_data_ipv6,
+    )
+    .counters(&[("TCPAbortOnClose", 1), ("EstabResets", 2), ("OutRsts", 1)]),
+    Scenario::new(
+        "unread_after_fin",
+        "the peer sent data and its FIN; close() without reading",
+        unread_after_fin,
+    )
+    .counters(&[("TCPAbortOnClose", 1), ("OutRsts", 1)]),
+    Scenario::new("linger_zero", "close() with SO_LINGER 0", linger_zero_close).counters(&[
+        ("TCPAbortOnData", 1),
+        ("EstabResets", 2),
+        ("OutRsts", 1),
+    ]),
+    Scenario::new(
+        "linger_zero_after_fin",
+        "close() with SO_LINGER 0 after the peer's FIN",
+        linger_zero_after_fin,
+    )
+    .counters(&[("TCPAbortOnData", 1), ("OutRsts", 1)]),
+    Scenario::new(
+        "data_after_close_minisock",
+        "data for a FIN_WAIT2 minisock",
+        data_after_close_minisock,
+    )
+    .counters(&[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 1)]),
+    Scenario::new(
+        "data_after_shutdown_both",
+        "data for a full socket after shutdown(RDWR)",
+        data_after_shutdown_both,
+    )
+    .counters(&[("TCPAbortOnData", 1), ("OutRsts", 1)]),
 ];
 
 fn unread_data(_net: &Net) -> Result<Vec<End>> {

@@ -12,42 +12,42 @@ use super::segment::{ACK, FIN, RST};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "simultaneous_client",
-        about: "both FINs cross on the way",
-        run: simultaneous_client,
-        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "simultaneous_server",
-        about: "both FINs cross; the listener's side",
-        run: simultaneous_server,
-        counters: &[("PassiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "three_segments",
-        about: "the peer's FIN acknowledges ours",
-        run: three_segments,
-        counters: &[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "data_after_close_unacked_fin",
-        about: "data for an orphan in FIN_WAIT1",
-        run: data_after_close_unacked_fin,
-        counters: &[("TCPAbortOnData", 1), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "data_with_ack_of_fin",
-        about: "the segment that acknowledges our FIN carries data",
-        run: data_with_ack_of_fin,
-        counters: &[("TCPAbortOnData", 1), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "left_behind",
-        about: "close() with SO_LINGER 0, 10 bytes unacknowledged, 20 unsent",
-        run: left_behind,
-        counters: &[("TCPAbortOnData", 1), ("EstabResets", 1), ("OutRsts", 1)],
-    },
+    Scenario::new(
+        "simultaneous_client",
+        "both FINs cross on the way",
+        simultaneous_client,
+    )
+    .counters(&[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
+    Scenario::new(
+        "simultaneous_server",
+        "both FINs cross; the listener's side",
+        simultaneous_server,
+    )
+    .counters(&[("PassiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
+    Scenario::new(
+        "three_segments",
+        "the peer's FIN acknowledges ours",
+        three_segments,
+    )
+    .counters(&[("ActiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
+    Scenario::new(
+        "data_after_close_unacked_fin",
+        "data for an orphan in FIN_WAIT1",
+        data_after_close_unacked_fin,
+    )
+    .counters(&[("TCPAbortOnData", 1), ("OutRsts", 1)]),
+    Scenario::new(
+        "data_with_ack_of_fin",
+        "the segment that acknowledges our FIN carries data",
+        data_with_ack_of_fin,
+    )
+    .counters(&[("TCPAbortOnData", 1), ("OutRsts", 1)]),
+    Scenario::new(
+        "left_behind",
+        "close() with SO_LINGER 0, 10 bytes unacknowledged, 20 unsent",
+        left_behind,
+    )
+    .counters(&[("TCPAbortOnData", 1), ("EstabResets", 1), ("OutRsts", 1)]),
 ];
 
 /// The truth about a client whose peer is scripted.
@@ -138,7 +138,7 @@ fn left_behind(net: &Net) -> Result<Vec<End>> {
 }
 
 /// A reset with or without ACK, whichever this path of the kernel sends.
-fn expect_reset(peer: &mut Peer) -> Result<()> {
+pub(super) fn expect_reset(peer: &mut Peer) -> Result<()> {
     peer.expect_any(&[RST, RST | ACK]).map(drop)
 }
 

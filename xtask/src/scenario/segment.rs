@@ -68,17 +68,18 @@ impl Segment {
 
     /// The whole packet, checksums included.
     pub fn bytes(&self) -> Vec<u8> {
-        let tcp = self.tcp();
-        let total = u16::try_from(20 + tcp.len()).unwrap_or(u16::MAX);
-        let mut packet = vec![0x45, 0];
-        packet.extend(total.to_be_bytes());
-        packet.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
-        packet.extend(self.from.ip().octets());
-        packet.extend(self.to.ip().octets());
-        let sum = checksum(&packet);
-        patch(&mut packet, 10, sum);
-        packet.extend(tcp);
-        packet
+        packet(*self.from.ip(), *self.to.ip(), 6, &self.tcp())
+    }
+
+    /// The packet in which the one that this segment was sent to says that it cannot be
+    /// reached: ICMP type 3 with this code, quoting the segment.
+    pub fn unreachable(&self, code: u8) -> Vec<u8> {
+        let (destination_unreachable, quoted) = (3, 20 + 8);
+        let mut icmp = vec![destination_unreachable, code, 0, 0, 0, 0, 0, 0];
+        icmp.extend(self.bytes().iter().take(quoted));
+        let sum = checksum(&icmp);
+        patch(&mut icmp, 2, sum);
+        packet(*self.to.ip(), *self.from.ip(), 1, &icmp)
     }
 
     fn tcp(&self) -> Vec<u8> {
@@ -106,6 +107,20 @@ impl Segment {
         patch(&mut tcp, 16, sum);
         tcp
     }
+}
+
+/// An IPv4 packet without options.
+fn packet(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let total = u16::try_from(20 + payload.len()).unwrap_or(u16::MAX);
+    let mut packet = vec![0x45, 0];
+    packet.extend(total.to_be_bytes());
+    packet.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    let sum = checksum(&packet);
+    patch(&mut packet, 10, sum);
+    packet.extend(payload);
+    packet
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {
@@ -160,6 +175,25 @@ mod tests {
         assert_eq!(Segment::parse(&bytes), Some(segment.clone()));
         assert_eq!(checksum(&bytes[..20]), 0);
         assert_eq!(segment.length(), 6);
+    }
+
+    #[test]
+    fn an_icmp_error_goes_back_with_a_right_checksum() {
+        let segment = Segment {
+            from: "127.0.0.1:4000".parse().unwrap(),
+            to: "10.9.9.9:80".parse().unwrap(),
+            seq: 7,
+            ack: 0,
+            flags: SYN,
+            window: 1000,
+            options: Vec::new(),
+            data: Vec::new(),
+        };
+        let bytes = segment.unreachable(3);
+        assert_eq!(bytes.len(), 20 + 8 + 28);
+        assert_eq!(bytes[12..16], [10, 9, 9, 9]);
+        assert_eq!(checksum(&bytes[20..]), 0);
+        assert_eq!(bytes[28..], segment.bytes()[..28]);
     }
 
     #[test]

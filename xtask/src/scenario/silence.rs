@@ -14,45 +14,47 @@ use super::truth::{Closer, End};
 use super::{SLOW, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: SLOW,
-        about: "TIME_WAIT runs out after 60 s and changes nothing",
-        run: time_wait_expires,
-        counters: &[("TW", 1), ("OutRsts", 0)],
-    },
-    Scenario {
-        name: "connect_unanswered",
-        about: "no SYN is answered",
-        run: connect_unanswered,
-        counters: &[
-            ("ActiveOpens", 1),
-            ("AttemptFails", 1),
-            ("TCPAbortOnTimeout", 1),
-        ],
-    },
-    Scenario {
-        name: "data_unanswered",
-        about: "data is never acknowledged",
-        run: data_unanswered,
-        counters: &[
-            ("ActiveOpens", 1),
-            ("EstabResets", 1),
-            ("TCPAbortOnTimeout", 1),
-            ("OutRsts", 0),
-        ],
-    },
-    Scenario {
-        name: "deaf_peer",
-        about: "a real peer hears nothing until the other end has given up",
-        run: deaf_peer,
-        counters: &[("TCPAbortOnTimeout", 1), ("OutRsts", 1)],
-    },
-    Scenario {
-        name: "fin_wait2_expires",
-        about: "the peer never closes; the minisock runs out",
-        run: fin_wait2_expires,
-        counters: &[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 1)],
-    },
+    Scenario::new(
+        SLOW,
+        "TIME_WAIT runs out after 60 s and changes nothing",
+        time_wait_expires,
+    )
+    .counters(&[("TW", 1), ("OutRsts", 0)]),
+    Scenario::new(
+        "connect_unanswered",
+        "no SYN is answered",
+        connect_unanswered,
+    )
+    .counters(&[
+        ("ActiveOpens", 1),
+        ("AttemptFails", 1),
+        ("TCPAbortOnTimeout", 1),
+    ]),
+    Scenario::new(
+        "data_unanswered",
+        "data is never acknowledged",
+        data_unanswered,
+    )
+    .counters(&[
+        ("ActiveOpens", 1),
+        ("EstabResets", 1),
+        ("TCPAbortOnTimeout", 1),
+        ("OutRsts", 0),
+    ]),
+    Scenario::new(
+        "deaf_peer",
+        "a real peer hears nothing until the other end has given up",
+        deaf_peer,
+    )
+    .counters(&[("TCPAbortOnTimeout", 1), ("OutRsts", 1)])
+    .beside(&[super::NO_SOCKET]),
+    Scenario::new(
+        "fin_wait2_expires",
+        "the peer never closes; the minisock runs out",
+        fin_wait2_expires,
+    )
+    .counters(&[("ActiveOpens", 1), ("PassiveOpens", 1), ("OutRsts", 1)])
+    .beside(&[super::NO_SOCKET]),
 ];
 
 fn time_wait_expires(net: &Net) -> Result<Vec<End>> {

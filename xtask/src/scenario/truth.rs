@@ -37,6 +37,8 @@ impl Closer {
 pub struct End {
     /// `client` or `server`.
     pub role: &'static str,
+    /// Its namespace, where the scenario has more than one.
+    pub netns: Option<u64>,
     /// This end's address, where it got one.
     pub local: Option<SocketAddr>,
     /// The other end's address, where the kernel keeps it.
@@ -49,6 +51,8 @@ pub struct End {
     pub closer: Closer,
     /// Process and name of who let go.
     pub by: Option<(u32, String)>,
+    /// Process and name of who connected or accepted.
+    pub opener: Option<(u32, String)>,
     /// Whether one side went on receiving after its FIN.
     pub half_closed: Option<bool>,
     /// Who holds `TIME_WAIT`.
@@ -59,6 +63,8 @@ pub struct End {
     pub unsent: Option<u64>,
     /// Bytes that were never acknowledged.
     pub unacked: Option<u64>,
+    /// The attributes that hold, in the order of the agent's list.
+    pub attributes: Option<&'static [&'static str]>,
 }
 
 impl End {
@@ -76,25 +82,36 @@ impl End {
         let (initiator, time_wait) = usual(ending);
         Self {
             role,
+            netns: None,
             local: Some(canonical(local)),
             peer: Some(canonical(peer)),
             ending,
             initiator,
             closer: Closer::Nobody,
             by: None,
+            opener: None,
             half_closed: Some(false),
             time_wait,
             unread: Some(0),
             unsent: Some(0),
             unacked: Some(0),
+            attributes: None,
         }
     }
 
     /// This process and thread let go.
     #[must_use]
     pub fn closed_here(self, closer: Closer) -> Self {
-        let comm = fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
-        self.closed_by(closer, process::id(), comm.trim_end())
+        self.closed_by(closer, process::id(), &own_name())
+    }
+
+    /// This process and thread connected or accepted.
+    #[must_use]
+    pub fn opened_here(self) -> Self {
+        Self {
+            opener: Some((process::id(), own_name())),
+            ..self
+        }
     }
 
     /// Somebody else let go.
@@ -103,6 +120,15 @@ impl End {
         Self {
             closer,
             by: Some((pid, comm.to_owned())),
+            ..self
+        }
+    }
+
+    /// It was in this namespace of several.
+    #[must_use]
+    pub fn inside(self, netns: u64) -> Self {
+        Self {
+            netns: Some(netns),
             ..self
         }
     }
@@ -135,6 +161,20 @@ impl End {
             ..self
         }
     }
+
+    /// The attributes that hold, and no others.
+    #[must_use]
+    pub fn attributes(self, attributes: &'static [&'static str]) -> Self {
+        Self {
+            attributes: Some(attributes),
+            ..self
+        }
+    }
+}
+
+fn own_name() -> String {
+    let comm = fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
+    comm.trim_end().to_owned()
 }
 
 /// IPv4 in IPv6 is IPv4 on the wire.
@@ -149,7 +189,8 @@ fn usual(ending: &str) -> (Option<&'static str>, &'static str) {
         "passive_close" => (Some("peer"), "peer"),
         "simultaneous_close" => (Some("both"), "both"),
         "connect_refused" | "peer_reset" | "peer_reset_after_fin" => (Some("peer"), "none"),
-        "connect_failed" => (None, "none"),
+        "connect_failed" | "dropped_silently" => (None, "none"),
+        "unreachable" => (Some("kernel"), "none"),
         timeout if timeout.starts_with("timeout_") => (Some("kernel"), "none"),
         _ => (Some("local"), "none"),
     }

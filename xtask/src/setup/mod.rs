@@ -3,15 +3,18 @@
 //! through apt, rustup and cargo only. Where it may not install, it gives the
 //! exact commands to run and fails; it never does half of it.
 
+pub(crate) mod arm64;
 pub(crate) mod kernels;
 mod mirror;
 mod needs;
 pub(crate) mod probes;
+mod services;
 
 use anyhow::{Result, bail};
 use nix::unistd::Uid;
 use std::process::Command;
 
+use crate::arch::Arch;
 use crate::command;
 use crate::stopwatch::Stopwatch;
 
@@ -20,15 +23,31 @@ use crate::stopwatch::Stopwatch;
 pub(crate) enum Part {
     /// A compiler with its library source, and bpf-linker.
     Probes,
-    /// QEMU, busybox and the kernels.
+    /// QEMU, busybox and the kernels of this machine's processor.
     Vm,
+    /// The same for arm64, and what builds for it.
+    Arm64,
     /// rustfmt, clippy for both targets, cargo-deny.
     Lint,
+    /// Prometheus with promtool, and Python.
+    Prometheus,
     /// Prometheus, nginx, wrk and curl.
     Accept,
+    /// Python, nginx, runc, ss and Chromium, for the tests with real servers.
+    Servers,
+    /// Node.js, Chromium and a font, for pictures of the dashboards; no part of all.
+    Screenshots,
 }
 
-const ALL: &[Part] = &[Part::Probes, Part::Vm, Part::Lint, Part::Accept];
+const ALL: &[Part] = &[
+    Part::Probes,
+    Part::Vm,
+    Part::Arm64,
+    Part::Lint,
+    Part::Prometheus,
+    Part::Accept,
+    Part::Servers,
+];
 
 /// One thing a part consists of.
 pub(crate) struct Need {
@@ -49,6 +68,8 @@ pub(crate) enum Step {
     Apt(&'static [&'static str]),
     /// A command that needs no root.
     Run(Command),
+    /// What [`arm64::fetch`] puts into the cache.
+    FetchArm64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,8 +92,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
             println!("{:<24} {where_}", need.what);
         }
     }
-    if parts.contains(&Part::Vm) {
-        kernels::list()?;
+    for arch in kernels_of(parts) {
+        kernels::list(arch)?;
     }
     println!("ready in {watch}");
     Ok(())
@@ -93,10 +114,22 @@ pub(crate) fn ensure(parts: &[Part]) -> Result<()> {
         work.perform()?;
         refuse_if_incomplete(parts)?;
     }
-    if parts.contains(&Part::Vm) {
-        kernels::fetch_missing()?;
+    for arch in kernels_of(parts) {
+        kernels::fetch_missing(arch)?;
     }
     Ok(())
+}
+
+/// The processors whose kernels belong to some parts.
+fn kernels_of(parts: &[Part]) -> Vec<Arch> {
+    let mut archs = Vec::new();
+    if parts.contains(&Part::Vm) {
+        archs.extend(Arch::host());
+    }
+    if parts.contains(&Part::Arm64) && !archs.contains(&Arch::Arm64) {
+        archs.push(Arch::Arm64);
+    }
+    archs
 }
 
 fn refuse_if_incomplete(parts: &[Part]) -> Result<()> {
@@ -117,6 +150,7 @@ struct Work {
     missing: Vec<String>,
     packages: Vec<&'static str>,
     commands: Vec<Command>,
+    fetches_arm64: bool,
 }
 
 impl Work {
@@ -137,6 +171,7 @@ impl Work {
                         self.commands.push(command);
                     }
                 }
+                Step::FetchArm64 => self.fetches_arm64 = true,
             }
         }
     }
@@ -172,6 +207,7 @@ impl Work {
             if let Err(error) = command::output(Command::new("apt-get").args(["update", "-q"])) {
                 println!("setup: {error:#}");
             }
+            let _no_services = services::keep_stopped()?;
             command::run(
                 Command::new("apt-get")
                     .env("DEBIAN_FRONTEND", "noninteractive")
@@ -182,6 +218,9 @@ impl Work {
         for step in &mut self.commands {
             println!("setup: {}", command::line(step));
             command::run(step)?;
+        }
+        if self.fetches_arm64 {
+            arm64::fetch()?;
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! What each part consists of, and whether it is there.
 //! Takes parts, gives needs; looks only, never installs.
 
+use std::path::Path;
 use std::process::Command;
 
-use super::{Need, Part, State, Step, probes};
+use super::{Need, Part, State, Step, arm64, probes};
+use crate::arch::Arch;
 use crate::command;
 
 /// The needs of some parts, in the order in which they are installed. The kernels
@@ -14,25 +16,36 @@ pub(crate) fn of(parts: &[Part]) -> Vec<Need> {
         match part {
             Part::Probes => needs.extend([probes::compiler(), probes::linker()]),
             Part::Vm => needs.extend(vm()),
+            Part::Arm64 => needs.extend(arm64::needs()),
             Part::Lint => needs.extend(lint()),
+            Part::Prometheus => needs.extend(prometheus()),
             Part::Accept => needs.extend(accept()),
+            Part::Servers => needs.extend(servers()),
+            Part::Screenshots => needs.extend(screenshots()),
         }
     }
     needs
 }
 
 fn vm() -> Vec<Need> {
+    let emulator = if Arch::Arm64.is_host() {
+        program(Arch::Arm64.emulator(), &["qemu-system-arm"])
+    } else {
+        program(Arch::X86_64.emulator(), &["qemu-system-x86"])
+    };
     vec![
-        program("qemu-system-x86_64", &["qemu-system-x86"]),
+        emulator,
         busybox(),
         program("depmod", &["kmod"]),
         program("ldd", &["libc-bin"]),
+        program("runc", &["runc"]),
+        program("ss", &["iproute2"]),
     ]
 }
 
 /// The guest has no libraries of its own when its shell starts, so a busybox
 /// that is linked dynamically does not serve.
-fn busybox() -> Need {
+pub(super) fn busybox() -> Need {
     let mut need = program("busybox", &["busybox-static"]);
     if let State::Found(path) = &need.state {
         let libraries = command::output(Command::new("ldd").arg(path));
@@ -64,6 +77,14 @@ fn lint() -> Vec<Need> {
     needs
 }
 
+fn prometheus() -> Vec<Need> {
+    vec![
+        program("prometheus", &["prometheus"]),
+        program("promtool", &["prometheus"]),
+        program("python3", &["python3"]),
+    ]
+}
+
 fn accept() -> Vec<Need> {
     vec![
         program("prometheus", &["prometheus"]),
@@ -76,7 +97,42 @@ fn accept() -> Vec<Need> {
     ]
 }
 
-fn program(name: &str, packages: &'static [&'static str]) -> Need {
+fn screenshots() -> Vec<Need> {
+    vec![
+        program("node", &["nodejs"]),
+        program("npm", &["npm"]),
+        program("chromium", &["chromium"]),
+        program("pngquant", &["pngquant"]),
+        font(),
+    ]
+}
+
+/// Grafana's own font; without it a browser takes any.
+fn font() -> Need {
+    let folder = Path::new("/usr/share/fonts/opentype/inter");
+    let state = if folder.is_dir() {
+        State::Found(folder.display().to_string())
+    } else {
+        State::Missing(vec![Step::Apt(&["fonts-inter"])])
+    };
+    Need {
+        what: "the font Inter".to_owned(),
+        state,
+    }
+}
+
+fn servers() -> Vec<Need> {
+    vec![
+        program("python3", &["python3"]),
+        program("nginx", &["nginx-light"]),
+        program("runc", &["runc"]),
+        busybox(),
+        program("ss", &["iproute2"]),
+        program("chromium", &["chromium", "fonts-dejavu-core"]),
+    ]
+}
+
+pub(super) fn program(name: &str, packages: &'static [&'static str]) -> Need {
     let state = command::find(name).map_or_else(
         || State::Missing(vec![Step::Apt(packages)]),
         |path| State::Found(path.display().to_string()),

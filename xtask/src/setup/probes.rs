@@ -13,7 +13,7 @@ use super::{Need, State, Step};
 use crate::command;
 
 /// Name under which rustup knows the distribution's compiler.
-const DISTRIBUTION: &str = "distro";
+pub(super) const DISTRIBUTION: &str = "distro";
 /// `rust-version` of the workspace.
 const OLDEST: (u32, u32) = (1, 95);
 const COMPILER_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
@@ -78,17 +78,18 @@ pub(crate) fn clippy() -> Need {
 
 /// The version of a toolchain that has its library source and is new enough.
 fn usable(name: &str) -> Option<String> {
-    let rustc = |question: &[&str]| {
-        command::output(
-            Command::new("rustup")
-                .args(["run", name, "rustc"])
-                .args(question),
-        )
-    };
-    let sysroot = PathBuf::from(rustc(&["--print", "sysroot"]).ok()?.trim());
+    let sysroot = PathBuf::from(rustc(name, &["--print", "sysroot"])?);
     let source = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
-    let version = rustc(&["--version"]).ok()?;
-    (source.exists() && release(&version)? >= OLDEST).then(|| version.trim().to_owned())
+    let version = rustc(name, &["--version"])?;
+    (source.exists() && release(&version)? >= OLDEST).then_some(version)
+}
+
+/// What the compiler of a toolchain answers, if there is such a toolchain.
+pub(super) fn rustc(name: &str, question: &[&str]) -> Option<String> {
+    let mut rustc = Command::new("rustup");
+    rustc.args(["run", name, "rustc"]).args(question);
+    let answer = command::output(&mut rustc).ok()?;
+    Some(answer.trim().to_owned())
 }
 
 /// `(1, 96)` of `rustc 1.96.0 (…)`.
@@ -100,16 +101,24 @@ fn release(version: &str) -> Option<(u32, u32)> {
 /// A Debian machine gets Debian's compiler, whose LLVM is that of Debian's
 /// `llvm-22-dev`; any other gets rustup's nightly.
 fn ways_to_a_compiler() -> Vec<Step> {
-    if Uid::effective().is_root() && command::find("apt-get").is_some() && debian_has_it() {
-        let mut link = Command::new("rustup");
-        link.args(["toolchain", "link", DISTRIBUTION, "/usr"]);
-        return vec![Step::Apt(COMPILER_PACKAGES), Step::Run(link)];
+    if let Some(steps) = debian_compiler() {
+        return steps;
     }
     let mut install = Command::new("rustup");
     install
         .args(["toolchain", "install", "nightly", "--profile", "minimal"])
         .args(["--component", "rust-src", "--component", "clippy"]);
     vec![Step::Run(install)]
+}
+
+/// How to get Debian's compiler, where that is possible.
+pub(super) fn debian_compiler() -> Option<Vec<Step>> {
+    if Uid::effective().is_root() && command::find("apt-get").is_some() && debian_has_it() {
+        let mut link = Command::new("rustup");
+        link.args(["toolchain", "link", DISTRIBUTION, "/usr"]);
+        return Some(vec![Step::Apt(COMPILER_PACKAGES), Step::Run(link)]);
+    }
+    None
 }
 
 fn debian_has_it() -> bool {

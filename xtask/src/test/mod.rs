@@ -1,17 +1,23 @@
 //! Every test there is, in the order of what fails fastest: unit tests, goldens
-//! and properties; the kernel tests on this machine's own kernel; the kernel
-//! tests in VMs. Takes no part in what they check, gives the sums.
+//! and properties; the dashboards; the kernel tests on this machine's own kernel, and those with
+//! real servers and a real Prometheus; the kernel tests in VMs. Takes no part in what they check,
+//! gives the sums and the matrix of verdicts.
 
+mod e2e;
+mod mutate;
 mod native;
+mod real;
+mod shown;
+mod vms;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::matrix::Matrix;
 use crate::setup::{self, Part};
 use crate::stopwatch::Stopwatch;
-use crate::vm;
 use crate::{command, place};
 
 #[derive(Debug, Default, clap::Args)]
@@ -19,6 +25,12 @@ pub(crate) struct Args {
     /// Leave out the VMs, for a quick loop
     #[arg(long)]
     no_vm: bool,
+    /// Leave out the probes of each kind in turn, in VMs: some case must be told otherwise
+    #[arg(long, conflicts_with = "no_vm")]
+    mutate: bool,
+    /// With --mutate, only scenarios whose name has this in it
+    #[arg(requires = "mutate")]
+    filter: Option<String>,
 }
 
 /// Tests of all kinds, counted together.
@@ -31,6 +43,9 @@ struct Sum {
 
 /// `cargo xtask test`.
 pub(crate) fn main(args: &Args) -> Result<()> {
+    if args.mutate {
+        return mutate::run(args.filter.as_slice());
+    }
     let parts: &[Part] = if args.no_vm {
         &[Part::Probes]
     } else {
@@ -40,6 +55,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let mut sum = Sum::default();
     let mut faults = Vec::new();
     let mut lines = Vec::new();
+    let mut matrix = Matrix::default();
 
     let watch = Stopwatch::start();
     if !workspace(&mut sum)? {
@@ -47,29 +63,36 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     lines.push(format!("workspace tests took {watch}"));
 
+    if !shown::run(&mut sum, &mut lines)? {
+        faults.push("a check of the dashboards failed, see above".to_owned());
+    }
+
     let watch = Stopwatch::start();
-    native::run(&mut sum, &mut faults, &mut lines)?;
+    matrix.append(native::run(&mut sum, &mut faults, &mut lines)?);
     lines.push(format!("kernel tests on this kernel took {watch}"));
+
+    if !real::run(&mut sum, &mut lines)? {
+        faults.push("a test with a real server failed, see above".to_owned());
+    }
+
+    if !e2e::run(&mut sum, &mut lines)? {
+        faults.push("a check under a real Prometheus failed, see above".to_owned());
+    }
 
     if args.no_vm {
         lines.push("kernel tests in VMs: skipped, --no-vm was given".to_owned());
         sum.skipped += 1;
     } else {
-        let watch = Stopwatch::start();
-        let totals = vm::run(&vm::Args::everything())?;
-        lines.push(totals.to_string());
-        lines.push(format!("kernel tests in VMs took {watch}"));
-        sum.passed += totals.passed;
-        sum.failed += totals.failed;
-        sum.skipped += totals.skipped;
-        faults.extend(totals.faults);
+        matrix.append(vms::run(&mut sum, &mut faults, &mut lines)?);
     }
+    println!("{}", matrix.publish()?);
+    faults.extend(matrix.faults());
     for line in &lines {
         println!("{line}");
     }
-    // The whole of it stands above; here one line each.
+    // The last lines are what CI keeps, so the whole of each stands here, as one line.
     for fault in &faults {
-        println!("{}", fault.lines().next().unwrap_or_default());
+        println!("{}", one_line(fault));
     }
     println!(
         "{} passed, {} failed, {} skipped",
@@ -79,6 +102,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         bail!("the tests failed");
     }
     Ok(())
+}
+
+/// As much of a fault as one can read.
+fn one_line(fault: &str) -> String {
+    const MOST: usize = 2000;
+    let words: Vec<&str> = fault.split_whitespace().collect();
+    words.join(" ").chars().take(MOST).collect()
 }
 
 /// `cargo test` but for the kernel tests, which have their own turn.
@@ -142,6 +172,14 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_is_one_line_with_all_that_it_says() {
+        let fault = "7.2: ports_exhausted: {\n  \"left\": 3,\n  \"ports\": 200\n}\n";
+        let line = "7.2: ports_exhausted: { \"left\": 3, \"ports\": 200 }";
+        assert_eq!(one_line(fault), line);
+        assert_eq!(one_line(&"é ".repeat(5000)).chars().count(), 2000);
+    }
 
     #[test]
     fn the_counts_are_read_from_the_result_line_of_libtest() {

@@ -1,5 +1,5 @@
 //! The kernel tests on this machine's own kernel, with what it permits.
-//! Takes root, gives sums, lines and faults; what is not permitted is a line and
+//! Takes root, gives sums, lines, faults and what was judged; what is not permitted is a line and
 //! counts as skipped.
 
 use std::collections::BTreeSet;
@@ -11,21 +11,28 @@ use anyhow::{Context as _, Result};
 use nix::unistd::Uid;
 
 use super::Sum;
+use crate::arch::Arch;
+use crate::matrix::Matrix;
 use crate::vm::report::{self, Boot};
 use crate::vm::{BACKENDS, without_backend};
 use crate::{artifacts, command, place};
 
 /// The kernel tests with what this machine's kernel permits.
-pub(super) fn run(sum: &mut Sum, faults: &mut Vec<String>, lines: &mut Vec<String>) -> Result<()> {
+pub(super) fn run(
+    sum: &mut Sum,
+    faults: &mut Vec<String>,
+    lines: &mut Vec<String>,
+) -> Result<Matrix> {
+    let mut matrix = Matrix::default();
     if !Uid::effective().is_root() {
         lines.push(
             "kernel tests on this kernel: skipped, they need root (the VMs do not)".to_owned(),
         );
         sum.skipped += 1;
-        return Ok(());
+        return Ok(matrix);
     }
     let agent = artifacts::agent()?;
-    let tests = artifacts::kernel_tests()?;
+    let tests = artifacts::kernel_tests_for(Arch::host()?)?;
     let results = place::target().join("kernel-tests.jsonl");
     fs::write(&results, "").with_context(|| format!("could not write {}", results.display()))?;
     let listed = listed(&tests, &agent)?;
@@ -50,11 +57,7 @@ pub(super) fn run(sum: &mut Sum, faults: &mut Vec<String>, lines: &mut Vec<Strin
         ));
         sum.skipped += refused.cases;
     }
-    for (case, reason) in &report.skipped {
-        lines.push(format!(
-            "kernel tests on this kernel: skipped {case}: {reason}"
-        ));
-    }
+    matrix.add("this kernel", &report.cases);
     lines.push(format!(
         "kernel tests on this kernel: {} passed, {} failed, {} skipped",
         report.passed,
@@ -70,7 +73,7 @@ pub(super) fn run(sum: &mut Sum, faults: &mut Vec<String>, lines: &mut Vec<Strin
             .into_iter()
             .map(|fault| format!("this kernel: {fault}")),
     );
-    Ok(())
+    Ok(matrix)
 }
 
 /// The cases that must have a result, as the guest of a VM reports them.
@@ -100,7 +103,11 @@ fn refused(listed: &str) -> Refused {
         .into_iter()
         .filter(|backend| !names().any(|name| name.split("::").any(|part| part == *backend)))
         .collect();
-    let cases: BTreeSet<String> = names().map(without_backend).collect();
+    // Some cases are for no backend.
+    let cases: BTreeSet<String> = names()
+        .filter(|name| without_backend(name) != *name)
+        .map(without_backend)
+        .collect();
     Refused {
         cases: backends.len() * cases.len(),
         backends,
@@ -113,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_backend_without_a_case_is_refused_with_all_cases() {
-        let listed = "{\"listed\":\"one::tracepoint\"}\n{\"listed\":\"two::tracepoint\"}\n";
+        let listed = "{\"listed\":\"one::tracepoint\"}\n{\"listed\":\"two::tracepoint\"}\n\
+                      {\"listed\":\"three\"}\n";
         let refused = refused(listed);
         assert_eq!(refused.backends, ["fentry", "kprobe"]);
         assert_eq!(refused.cases, 4);

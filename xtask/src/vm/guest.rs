@@ -2,16 +2,18 @@
 //! Takes the programs, the kernel's folder and the tests' arguments, gives the
 //! archive's bytes; writes nothing.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::archive::Archive;
-use super::modules;
+use super::{libraries, modules};
+use crate::arch::Arch;
 use crate::command;
+use crate::setup::arm64;
+use crate::setup::kernels::Kernel;
 
 /// Where the guest finds things.
 const AGENT: &str = "usr/bin/tcp-observer";
@@ -19,19 +21,32 @@ const TESTS: &str = "test/kernel";
 
 /// What one guest runs.
 pub(crate) struct Guest<'a> {
+    pub(crate) kernel: &'a Kernel,
+    /// The device of its second serial port.
+    pub(crate) report: &'a str,
     pub(crate) agent: &'a Path,
     pub(crate) tests: &'a Path,
     pub(crate) backends: &'a str,
+    /// Only one case for each ending.
+    pub(crate) one_per_ending: bool,
     pub(crate) seed: u64,
     /// Arguments of the kernel tests: filters of libtest.
     pub(crate) arguments: &'a [String],
+    /// The mutation check instead of the cases.
+    pub(crate) mutate: bool,
 }
 
 impl Guest<'_> {
-    /// The initramfs for one kernel.
+    /// The initramfs, with modules from a folder.
     pub(crate) fn pack(&self, kernel: &Path) -> Result<Vec<u8>> {
+        let arch = self.kernel.arch;
         let mut archive = Archive::default();
-        let busybox = command::find("busybox").context("found no busybox")?;
+        let own = command::find("busybox").context("found no busybox")?;
+        let busybox = if arch.is_host() {
+            own.clone()
+        } else {
+            arm64::busybox().context("found no busybox for the guest")?
+        };
         archive.file("bin/busybox", 0o755, &read(&busybox)?);
         archive.file("init", 0o755, include_bytes!("init.sh"));
         archive.file(AGENT, 0o755, &read(self.agent)?);
@@ -42,27 +57,36 @@ impl Guest<'_> {
         archive.file("test/environment", 0o644, self.environment().as_bytes());
         archive.file("test/arguments", 0o644, self.lines()?.as_bytes());
         let mut programs = vec![self.agent.to_owned(), self.tests.to_owned()];
-        // busybox has no tc and no `ss -K`; scenarios may use the real ones.
-        for name in ["ip", "tc", "ss", "nft"] {
+        for name in host_programs(arch) {
             if let Some(path) = command::find(name) {
                 archive.file(&format!("usr/sbin/{name}"), 0o755, &read(&path)?);
                 programs.push(path);
             }
         }
-        for library in libraries(&programs)? {
-            let inside = library.to_string_lossy();
-            archive.file(inside.trim_start_matches('/'), 0o755, &read(&library)?);
+        for (inside, library) in libraries::of(arch, &programs)? {
+            archive.file(&inside, 0o755, &read(&library)?);
         }
-        add_modules(&mut archive, kernel, &busybox)?;
+        add_modules(&mut archive, kernel, &own)?;
         Ok(archive.finish())
     }
 
     fn environment(&self) -> String {
-        format!(
-            "export KERNEL_TEST_IN_VM=1 TCP_OBSERVER_BIN=/{AGENT} KERNEL_TEST_SEED={}\n\
-             export KERNEL_TEST_BACKENDS={} RUST_BACKTRACE=1\n",
-            self.seed, self.backends
-        )
+        let mut text = format!(
+            "REPORT=/dev/{}\n\
+             export KERNEL_TEST_IN_VM=1 TCP_OBSERVER_BIN=/{AGENT} KERNEL_TEST_SEED={}\n\
+             export KERNEL_TEST_BACKENDS={} KERNEL_TEST_MAY_LACK={} RUST_BACKTRACE=1\n",
+            self.report,
+            self.seed,
+            self.backends,
+            self.kernel.may_lack.join(",")
+        );
+        if self.one_per_ending {
+            text += "export KERNEL_TEST_ONE_PER_ENDING=1\n";
+        }
+        if self.mutate {
+            text += "export KERNEL_TEST_MUTATE=1\n";
+        }
+        text
     }
 
     /// One argument a line.
@@ -79,27 +103,14 @@ impl Guest<'_> {
     }
 }
 
-/// The shared libraries of some programs, the loader included.
-fn libraries(programs: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
-    let mut libraries = BTreeSet::new();
-    for program in programs {
-        // ldd fails on a program that is linked statically, which needs none.
-        let Ok(text) = command::output(Command::new("ldd").arg(program)) else {
-            continue;
-        };
-        if text.contains("not found") {
-            bail!("{} lacks a shared library:\n{text}", program.display());
-        }
-        libraries.extend(text.lines().filter_map(library));
+/// busybox has no tc and no `ss -K`; scenarios may use the real ones, and runc makes a container.
+/// A foreign guest cannot run those of this machine.
+fn host_programs(arch: Arch) -> &'static [&'static str] {
+    if arch.is_host() {
+        &["ip", "tc", "ss", "nft", "runc"]
+    } else {
+        &[]
     }
-    Ok(libraries)
-}
-
-/// The path in a line of ldd: `libc.so.6 => /lib/libc.so.6 (0x…)`, or
-/// `/lib64/ld-linux-x86-64.so.2 (0x…)`.
-fn library(line: &str) -> Option<PathBuf> {
-    let place = line.split("=>").last()?.split_whitespace().next()?;
-    place.starts_with('/').then(|| PathBuf::from(place))
 }
 
 fn add_modules(archive: &mut Archive, kernel: &Path, busybox: &Path) -> Result<()> {
@@ -134,22 +145,4 @@ fn add_modules(archive: &mut Archive, kernel: &Path, busybox: &Path) -> Result<(
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("could not read {}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_libraries_of_a_program_are_read_from_ldd() {
-        assert_eq!(library("\tlinux-vdso.so.1 (0x00007ffd)"), None);
-        assert_eq!(
-            library("\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)"),
-            Some(PathBuf::from("/lib/x86_64-linux-gnu/libc.so.6"))
-        );
-        assert_eq!(
-            library("\t/lib64/ld-linux-x86-64.so.2 (0x00007f)"),
-            Some(PathBuf::from("/lib64/ld-linux-x86-64.so.2"))
-        );
-    }
 }

@@ -1,6 +1,18 @@
 #!/bin/busybox sh
 # The first process of a test VM. It readies an ordinary small Linux, runs the
 # kernel tests and reports to the second serial port, one JSON line per case.
+
+# A container's root is entered with pivot_root, which the first root of a kernel refuses.
+if [ ! -e /moved ]; then
+    /bin/busybox mkdir /moved
+    /bin/busybox mount -t tmpfs root /moved
+    for entry in /*; do
+        [ "$entry" = /moved ] || /bin/busybox cp -a "$entry" /moved || exit 1
+    done
+    /bin/busybox mkdir /moved/moved
+    exec /bin/busybox switch_root /moved /init
+fi
+
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /bin
 /bin/busybox --install -s /bin
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/
@@ -17,33 +29,37 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tracefs tracefs /sys/kernel/tracing
 
+. /test/environment
+
 # A report must arrive as it was written.
-stty -F /dev/ttyS1 raw -echo
+stty -F "$REPORT" raw -echo
 
 while read -r module; do
     insmod "/modules/$module" || echo "init: the module $module did not load"
 done < /modules/order
 
 ip link set lo up
+
+# Some cases keep hundreds of connections open at both ends.
+ulimit -n 65536
 hostname guest
 
-. /test/environment
 set --
 while IFS= read -r word; do
     set -- "$@" "$word"
 done < /test/arguments
 
 read -r uptime _ < /proc/uptime
-echo "{\"booted\": $uptime, \"release\": \"$(uname -r)\"}" > /dev/ttyS1
+echo "{\"booted\": $uptime, \"release\": \"$(uname -r)\"}" > "$REPORT"
 
 /test/kernel --list "$@" < /dev/null | while IFS= read -r listed; do
     case "$listed" in
-        *": test") echo "{\"listed\": \"${listed%: test}\"}" > /dev/ttyS1 ;;
+        *": test") echo "{\"listed\": \"${listed%: test}\"}" > "$REPORT" ;;
     esac
 done
 
-KERNEL_TEST_RESULTS=/dev/ttyS1 /test/kernel "$@" < /dev/null
-echo "{\"exit\": $?}" > /dev/ttyS1
+KERNEL_TEST_RESULTS="$REPORT" /test/kernel "$@" < /dev/null
+echo "{\"exit\": $?}" > "$REPORT"
 
 sync
 poweroff -f

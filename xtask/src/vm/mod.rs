@@ -1,38 +1,47 @@
-//! Runs the kernel tests on every kernel of the table, each in a VM.
-//! Takes kernels, backends and filters, gives counts; needs no root on the host
-//! and never touches its network. One boot per kernel runs all backends.
+//! Runs the kernel tests on the kernels of the table, each in a VM.
+//! Takes a processor, kernels, backends and filters, gives counts; needs no root
+//! on the host and never touches its network. One boot per kernel runs all
+//! backends.
 
 mod archive;
+mod boot;
+mod emulator;
 mod guest;
+mod libraries;
 mod modules;
 mod qemu;
 pub(crate) mod report;
+mod skips;
 mod totals;
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::setup::kernels::{Cached, KERNELS, Kernel};
+use crate::arch::Arch;
+use crate::artifacts;
+use crate::setup::kernels::{self, Cached, Kernel};
 use crate::setup::{self, Part};
 use crate::stopwatch::Stopwatch;
-use crate::{artifacts, place};
-use guest::Guest;
-use qemu::{Accelerator, Machine};
-use report::Report;
+use boot::Guests;
 pub(crate) use totals::{BACKENDS, Totals, without_backend};
-
-/// How many lines of a console tell what went wrong.
-const TAIL: usize = 40;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Kernels of this processor [default: this machine's]
+    #[arg(long)]
+    arch: Option<Arch>,
     /// Only these kernels, by series: 6.1,7.2 [default: all]
-    #[arg(long, value_delimiter = ',', value_parser = series)]
-    kernels: Vec<&'static Kernel>,
+    #[arg(long, value_delimiter = ',')]
+    kernels: Vec<String>,
+    /// Every case also on another processor than this machine's, where one case per ending
+    /// is the default
+    #[arg(long)]
+    all: bool,
     /// Only these backends
     #[arg(
         long,
@@ -41,11 +50,14 @@ pub(crate) struct Args {
     )]
     backend: Vec<Backend>,
     /// Minutes that one boot may take
-    #[arg(long, default_value = "12")]
+    #[arg(long, default_value = "16")]
     limit: u64,
-    /// Filters and options for the kernel tests
+    /// Filters and options for the kernel tests; they choose among all cases
     #[arg(last = true)]
     filter: Vec<String>,
+    /// The mutation check instead of the cases
+    #[arg(skip)]
+    mutate: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -55,19 +67,20 @@ enum Backend {
     Tracepoint,
 }
 
-fn series(name: &str) -> Result<&'static Kernel, String> {
-    KERNELS
-        .iter()
-        .find(|kernel| kernel.series == name)
-        .ok_or_else(|| {
-            let known: Vec<&str> = KERNELS.iter().map(|kernel| kernel.series).collect();
-            format!("no such kernel; there are {}", known.join(", "))
-        })
+impl Backend {
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
 }
 
 /// `cargo xtask vm`.
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let totals = run(args)?;
+    let mut totals = run(args)?;
+    if totals.kernels == 0 {
+        bail!("there was no kernel to test on; run `cargo xtask setup`");
+    }
+    println!("{}", totals.matrix.publish()?);
+    totals.faults.extend(totals.matrix.faults());
     if !totals.faults.is_empty() {
         bail!(
             "kernel tests failed in {} of the VMs' reports",
@@ -78,32 +91,55 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 }
 
 impl Args {
-    /// Every kernel, every backend, every case: the defaults of the command line.
-    pub(crate) fn everything() -> Self {
+    /// Every kernel of a processor and every backend, with the cases that are the
+    /// default there.
+    pub(crate) fn of(arch: Arch) -> Self {
         Self {
+            arch: Some(arch),
             kernels: Vec::new(),
+            all: false,
             backend: vec![Backend::Fentry, Backend::Kprobe, Backend::Tracepoint],
-            limit: 12,
+            limit: 16,
             filter: Vec::new(),
+            mutate: false,
         }
+    }
+
+    /// The mutation check on one kernel.
+    pub(crate) fn mutation(series: &str, backends: &[&str], filter: &[String]) -> Result<Self> {
+        let wanted = |backend: &Backend| backends.contains(&backend.name().as_str());
+        let everything = Self::of(Arch::host()?);
+        Ok(Self {
+            kernels: vec![series.to_owned()],
+            backend: everything.backend.into_iter().filter(wanted).collect(),
+            limit: 20,
+            filter: filter.to_vec(),
+            mutate: true,
+            ..everything
+        })
+    }
+
+    fn one_per_ending(&self, arch: Arch) -> bool {
+        !arch.is_host() && !self.all && self.filter.is_empty()
     }
 }
 
 /// Boots the kernels one after the other and prints a line for each.
 pub(crate) fn run(args: &Args) -> Result<Totals> {
-    if env::consts::ARCH != "x86_64" {
+    let arch = args.arch.map_or_else(Arch::host, Ok)?;
+    if !arch.is_host() && arch != Arch::Arm64 {
         bail!(
-            "the VMs run x86_64 kernels with programs of this host, which is {}",
-            env::consts::ARCH
+            "{} kernels are tested on their own machines only",
+            arch.name()
         );
     }
-    setup::ensure(&[Part::Probes, Part::Vm])?;
-    let mut totals = Totals::of_backends(args.backend.len());
-    let (present, missing) = chosen(&args.kernels)?;
+    setup::ensure(&[Part::Probes, part(arch)])?;
+    let mut totals = Totals::of_backends(arch, args.backend.len());
+    let (present, missing) = chosen(arch, &args.kernels)?;
     for kernel in &missing {
         println!(
             "kernel {:<5} skipped: it is not in the cache",
-            kernel.series
+            kernel.name()
         );
         totals.skipped += 1;
     }
@@ -112,36 +148,92 @@ pub(crate) fn run(args: &Args) -> Result<Totals> {
         totals.faults.push(text.to_owned());
     }
     let Some((_, first)) = present.first() else {
-        bail!("there is no kernel to test on; run `cargo xtask setup vm`");
+        if arch.is_host() {
+            bail!("there is no kernel to test on; run `cargo xtask setup vm`");
+        }
+        return Ok(totals);
     };
+    let watch = Stopwatch::start();
+    let (agent, tests) = (
+        artifacts::agent_for(arch)?,
+        artifacts::kernel_tests_for(arch)?,
+    );
+    if !arch.is_host() {
+        println!("built for {} in {watch}", arch.name());
+    }
     let guests = Guests {
-        agent: artifacts::agent()?,
-        tests: artifacts::kernel_tests()?,
-        accelerator: qemu::accelerator(&first.folder.join("vmlinuz"))?,
+        agent,
+        tests,
+        accelerator: qemu::accelerator(arch, &first.folder.join("vmlinuz"))?,
         seed: seed()?,
+        one_per_ending: args.one_per_ending(arch),
         args,
     };
-    println!(
-        "kernel tests with {}, seed {}",
-        guests.backends(),
-        guests.seed
-    );
-    for (kernel, cached) in &present {
-        guests.boot(kernel, cached, &mut totals)?;
+    guests.announce();
+    Ok(boot_all(&guests, &present, totals))
+}
+
+/// Boots them, as many at once as the machine has processors for.
+fn boot_all(guests: &Guests<'_>, present: &[Present], totals: Totals) -> Totals {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let at_once = (processors / guests.accelerator.processors()).clamp(1, present.len().max(1));
+    let (waiting, totals) = (Mutex::new(present.iter()), Mutex::new(totals));
+    let next = || {
+        waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .next()
+    };
+    let boot_next = || {
+        while let Some((kernel, cached)) = next() {
+            let booted = guests.boot(kernel, cached);
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            match booted {
+                Ok((report, text)) => {
+                    print!("{text}");
+                    totals.add(&kernel.name(), &report);
+                }
+                // What the others said is not lost with one that could not be booted.
+                Err(error) => {
+                    let fault = format!("{}: {error:#}", kernel.name());
+                    println!("{fault}");
+                    totals.faults.push(fault);
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(boot_next);
+        }
+    });
+    totals.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What VMs of a processor need.
+fn part(arch: Arch) -> Part {
+    if arch.is_host() {
+        Part::Vm
+    } else {
+        Part::Arm64
     }
-    Ok(totals)
 }
 
 /// A kernel and where the cache has it.
 type Present = (&'static Kernel, Cached);
 
 /// The wanted kernels that the cache has, and those that it has not.
-fn chosen(wanted: &[&'static Kernel]) -> Result<(Vec<Present>, Vec<&'static Kernel>)> {
+fn chosen(arch: Arch, wanted: &[String]) -> Result<(Vec<Present>, Vec<&'static Kernel>)> {
+    let known: Vec<&str> = kernels::of(arch).map(|kernel| kernel.series).collect();
+    if let Some(name) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        let (arch, known) = (arch.name(), known.join(", "));
+        bail!("there is no {arch} kernel {name}; there are {known}");
+    }
     let mut present = Vec::new();
     let mut missing = Vec::new();
     let is_wanted =
-        |kernel: &&Kernel| wanted.is_empty() || wanted.iter().any(|it| it.series == kernel.series);
-    for kernel in KERNELS.iter().filter(is_wanted) {
+        |kernel: &&Kernel| wanted.is_empty() || wanted.iter().any(|name| name == kernel.series);
+    for kernel in kernels::of(arch).filter(is_wanted) {
         match kernel.cached()? {
             Some(cached) => present.push((kernel, cached)),
             None => missing.push(kernel),
@@ -151,7 +243,7 @@ fn chosen(wanted: &[&'static Kernel]) -> Result<(Vec<Present>, Vec<&'static Kern
 }
 
 /// Under CI every kernel of the table counts.
-fn is_required() -> bool {
+pub(crate) fn is_required() -> bool {
     env::var_os("CI").is_some() && env::var_os("ALLOW_MISSING_KERNELS").is_none()
 }
 
@@ -170,101 +262,4 @@ fn seed() -> Result<u64> {
         .take(8)
         .collect();
     u64::from_str_radix(&digits, 16).context("the kernel's random uuid has no digits")
-}
-
-/// What all guests of one run share.
-struct Guests<'a> {
-    agent: PathBuf,
-    tests: PathBuf,
-    accelerator: Accelerator,
-    seed: u64,
-    args: &'a Args,
-}
-
-impl Guests<'_> {
-    fn backends(&self) -> String {
-        let names: Vec<String> = self
-            .args
-            .backend
-            .iter()
-            .map(|backend| format!("{backend:?}").to_lowercase())
-            .collect();
-        names.join(",")
-    }
-
-    fn boot(&self, kernel: &Kernel, cached: &Cached, totals: &mut Totals) -> Result<()> {
-        let watch = Stopwatch::start();
-        let folder = place::target().join("vm").join(kernel.series);
-        drop(fs::remove_dir_all(&folder));
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("could not create {}", folder.display()))?;
-        fs::write(folder.join("seed"), format!("{}\n", self.seed))?;
-        let initramfs = folder.join("initramfs");
-        let guest = Guest {
-            agent: &self.agent,
-            tests: &self.tests,
-            backends: &self.backends(),
-            seed: self.seed,
-            arguments: &self.args.filter,
-        };
-        fs::write(&initramfs, guest.pack(&cached.folder)?)
-            .with_context(|| format!("could not write {}", initramfs.display()))?;
-        let console = folder.join("console.log");
-        let results = folder.join("results.jsonl");
-        let boot = Machine {
-            vmlinuz: &cached.folder.join("vmlinuz"),
-            initramfs: &initramfs,
-            console: &console,
-            results: &results,
-            accelerator: self.accelerator,
-            limit: Duration::from_secs(self.args.limit * 60),
-        }
-        .boot()?;
-        fs::remove_file(&initramfs)?;
-        let console = read(&console)?;
-        let report = report::judge(&console, &read(&results)?, boot);
-        print(kernel, &report, watch);
-        if !report.is_success() {
-            print_failure(kernel, &report, &console, &folder);
-        }
-        totals.add(kernel.series, &report);
-        Ok(())
-    }
-}
-
-fn print(kernel: &Kernel, report: &Report, watch: Stopwatch) {
-    let boot = report.boot_seconds.map_or_else(
-        || "did not boot".to_owned(),
-        |seconds| format!("booted in {seconds:.1} s"),
-    );
-    println!(
-        "kernel {:<5} {boot}: {} passed, {} failed, {} skipped, {watch} in all",
-        kernel.series,
-        report.passed,
-        report.failed,
-        report.skipped.len(),
-    );
-    for (case, reason) in &report.skipped {
-        println!("  skipped {case}: {reason}");
-    }
-}
-
-fn print_failure(kernel: &Kernel, report: &Report, console: &str, folder: &Path) {
-    let lines: Vec<&str> = console.lines().collect();
-    println!("--- the console of {} ends with", kernel.series);
-    for line in lines.iter().skip(lines.len().saturating_sub(TAIL)) {
-        println!("{line}");
-    }
-    println!("---");
-    for fault in &report.faults {
-        println!("kernel {:<5} {fault}", kernel.series);
-    }
-    println!("console, results and seed are in {}", folder.display());
-}
-
-/// A serial port's text. The guest writes bytes, and a crash may cut a
-/// character in two.
-fn read(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).replace('\r', ""))
 }

@@ -5,29 +5,41 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::report::Report;
+use crate::arch::Arch;
+use crate::matrix::Matrix;
 
 /// Names of all backends, as they stand in the names of cases.
 pub(crate) const BACKENDS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Totals {
+    arch: Arch,
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
     /// Kernels on which the tests ran.
-    kernels: usize,
+    pub(super) kernels: usize,
     backends: usize,
     /// Kernels and boots that do not count, and why.
     pub(crate) faults: Vec<String>,
     /// Names of cases without their backend.
     endings: BTreeSet<String>,
+    /// What was judged.
+    pub(crate) matrix: Matrix,
 }
 
 impl Totals {
-    pub(crate) fn of_backends(backends: usize) -> Self {
+    pub(crate) fn of_backends(arch: Arch, backends: usize) -> Self {
         Self {
+            arch,
+            passed: 0,
+            failed: 0,
+            skipped: 0,
+            kernels: 0,
             backends,
-            ..Self::default()
+            faults: Vec::new(),
+            endings: BTreeSet::new(),
+            matrix: Matrix::default(),
         }
     }
 
@@ -36,6 +48,7 @@ impl Totals {
         self.failed += report.failed;
         self.skipped += report.skipped.len();
         self.kernels += 1;
+        self.matrix.add(series, &report.cases);
         self.endings
             .extend(report.ran.iter().map(|case| without_backend(case)));
         self.faults.extend(
@@ -51,8 +64,9 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "kernel cases in VMs: {} ran ({} cases × {} kernels × {} backends), {} passed, \
+            "kernel cases in {} VMs: {} ran ({} cases × {} kernels × {} backends), {} passed, \
              {} failed, {} skipped",
+            self.arch.name(),
             self.passed + self.failed,
             self.endings.len(),
             self.kernels,

@@ -1,8 +1,9 @@
 //! One JSON line for each case, and a last one with totals.
 //!
-//! Takes outcomes as they come; the file is complete up to the last finished case even if the
+//! Takes judgements and outcomes as they come; the file is complete up to the last finished case even if the
 //! machine dies.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,16 +13,17 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context as _;
 use libtest_mimic::{Completion, Failed};
 use serde_json::json;
-use xtask::judge::allowed;
+use xtask::judge::{Pair, Skip, allowed};
 
 /// How a case went that did not fail.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Passed,
+    /// With what it found.
+    Told(String),
     /// With what was wrong at first.
     SecondTry(String),
-    /// With the reason.
-    Skipped(String),
+    Skipped(Skip),
 }
 
 /// Where outcomes go.
@@ -36,6 +38,10 @@ struct Sheet {
     skipped: usize,
     /// Of those that passed.
     second_tries: usize,
+    /// The last judgement on each case that has no line yet.
+    judged: BTreeMap<String, Vec<Pair>>,
+    /// Ends in the lines so far.
+    ends: usize,
 }
 
 impl Results {
@@ -58,8 +64,23 @@ impl Results {
             failed: 0,
             skipped: 0,
             second_tries: 0,
+            judged: BTreeMap::new(),
+            ends: 0,
         };
         Ok(Box::leak(Box::new(Self(Mutex::new(sheet)))))
+    }
+
+    /// Keeps what was judged of a case for its line; a second try replaces the first.
+    pub(crate) fn note(&self, case: &str, pairs: Vec<Pair>) {
+        let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sheet.judged.insert(case.to_owned(), pairs);
+    }
+
+    /// Keeps more of a case that judges several scenarios.
+    pub(crate) fn note_more(&self, case: &str, pairs: Vec<Pair>) {
+        let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let judged = sheet.judged.entry(case.to_owned()).or_default();
+        judged.extend(pairs);
     }
 
     /// Runs a case and writes down how it went.
@@ -72,13 +93,14 @@ impl Results {
         let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (word, detail) = match &outcome {
             Ok(Outcome::Passed) => ("passed", String::new()),
+            Ok(Outcome::Told(found)) => ("passed", found.clone()),
             Ok(Outcome::SecondTry(first)) => {
                 sheet.second_tries += 1;
                 let detail = format!("passed at the second try; at first: {first}");
                 println!("{case} {detail}");
                 ("passed", detail)
             }
-            Ok(Outcome::Skipped(reason)) => ("skipped", reason.clone()),
+            Ok(Outcome::Skipped(reason)) => ("skipped", reason.to_string()),
             Err(failed) => ("failed", failed.message().unwrap_or_default().to_owned()),
         };
         match word {
@@ -86,28 +108,38 @@ impl Results {
             "skipped" => sheet.skipped += 1,
             _ => sheet.failed += 1,
         }
-        sheet.line(&json!({"case": case, "outcome": word, "detail": detail}))?;
+        let ends = sheet.judged.remove(case).unwrap_or_default();
+        sheet.ends += ends.len();
+        sheet.line(&json!({"case": case, "outcome": word, "detail": detail, "ends": ends}))?;
         Ok(match outcome? {
-            Outcome::Skipped(reason) => Completion::ignored_with(reason),
-            Outcome::Passed | Outcome::SecondTry(_) => Completion::Completed,
+            Outcome::Skipped(reason) => Completion::ignored_with(reason.to_string()),
+            Outcome::Passed | Outcome::Told(_) | Outcome::SecondTry(_) => Completion::Completed,
         })
     }
 
-    /// Writes the totals. Says whether few enough cases needed a second try.
+    /// Writes the totals. Says whether few enough cases needed a second try, and every
+    /// judgement is in a line.
     pub(crate) fn end(&self) -> anyhow::Result<bool> {
         let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (passed, failed, skipped) = (sheet.passed, sheet.failed, sheet.skipped);
+        let ends = sheet.ends;
         let detail = format!("{} at the second try", sheet.second_tries);
         println!("kernel cases: {passed} passed, {failed} failed, {skipped} skipped, {detail}");
         sheet.line(&json!({
-            "end": true, "passed": passed, "failed": failed, "skipped": skipped, "detail": detail,
+            "end": true, "passed": passed, "failed": failed, "skipped": skipped,
+            "ends": ends, "detail": detail,
         }))?;
         let most = allowed(passed + failed);
         let few = sheet.second_tries <= most;
         if !few {
             println!("kernel tests failed: {detail}, more than {most}; this is not chance");
         }
-        Ok(few)
+        let lost: Vec<&str> = sheet.judged.keys().map(String::as_str).collect();
+        if !lost.is_empty() {
+            let lost = lost.join(", ");
+            println!("kernel tests failed: judged when their lines were written: {lost}");
+        }
+        Ok(few && sheet.judged.is_empty())
     }
 }
 

@@ -4,20 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nix::unistd::geteuid;
-use serde_json::Value;
 use xtask::agent::{Agent, Records};
+use xtask::judge::Skip;
 use xtask::scenario::{Performed, Scenario, timed_out};
 
+use crate::backends::{BACKENDS, asked_for, refusal, usable};
 use crate::tries::Doubts;
-
-/// Every backend of the agent.
-pub(crate) const BACKENDS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
 
 /// Everything that the cases share.
 #[derive(Debug)]
@@ -26,6 +23,12 @@ pub(crate) struct Session {
     pub(crate) agent: Result<PathBuf, String>,
     /// The backends to test.
     pub(crate) backends: Vec<&'static str>,
+    /// Those that this kernel may refuse.
+    may_lack: Vec<&'static str>,
+    /// Why it refuses those that it does; asked when the first case wants to know.
+    refusals: OnceLock<BTreeMap<&'static str, String>>,
+    /// Only one scenario for each ending.
+    pub(crate) one_per_ending: bool,
     /// The cases that wait for a second try.
     pub(crate) doubts: Doubts,
     running: OnceLock<BTreeMap<&'static str, Running>>,
@@ -69,9 +72,13 @@ impl Session {
                 .as_ref()
                 .map_or_else(|_| BACKENDS.to_vec(), |path| usable(path)),
         };
+        let may_lack = asked_for(&env::var("KERNEL_TEST_MAY_LACK").unwrap_or_default())?;
         Ok(Box::leak(Box::new(Self {
             agent,
             backends,
+            may_lack,
+            refusals: OnceLock::new(),
+            one_per_ending: env::var_os("KERNEL_TEST_ONE_PER_ENDING").is_some(),
             doubts: Doubts::default(),
             running: OnceLock::new(),
             passed: Mutex::default(),
@@ -80,11 +87,43 @@ impl Session {
         })))
     }
 
+    /// Whether a scenario is among those to perform.
+    pub(crate) fn wants(&self, scenario: &Scenario) -> bool {
+        !self.one_per_ending || scenario.stands_for_an_ending()
+    }
+
+    /// Why a case cannot be tested here, if it cannot. Its backend stands last in its name.
+    pub(crate) fn hindrance(&self, case: &str) -> Option<Skip> {
+        if let Err(why) = &self.agent {
+            return Some(Skip::NotPermitted(why.clone()));
+        }
+        let backend = case.rsplit("::").next().unwrap_or(case);
+        let why = self.refusals().get(backend)?.clone();
+        let backend = backend.to_owned();
+        Some(Skip::Refused { backend, why })
+    }
+
+    /// A check that cannot be made is no refusal: the cases then run, and fail.
+    fn refusals(&self) -> &BTreeMap<&'static str, String> {
+        self.refusals.get_or_init(|| {
+            let agent = self.agent.clone().unwrap_or_default();
+            let why = |backend: &&'static str| Some((*backend, refusal(&agent, backend).ok()??));
+            self.may_lack.iter().filter_map(why).collect()
+        })
+    }
+
+    /// The first of the backends to test that the kernel allows.
+    pub(crate) fn best(&self) -> Option<&'static str> {
+        let mut backends = self.backends.iter().copied();
+        backends.find(|backend| !self.refusals().contains_key(backend))
+    }
+
     /// The agents; the first caller starts them all.
     pub(crate) fn running(&self) -> &BTreeMap<&'static str, Running> {
         self.running.get_or_init(|| {
             self.backends
                 .iter()
+                .filter(|backend| !self.refusals().contains_key(*backend))
                 .map(|backend| (*backend, self.start(backend)))
                 .collect()
         })
@@ -168,36 +207,4 @@ fn agent() -> Result<PathBuf, String> {
         return Err("needs root; run `cargo xtask vm`".to_owned());
     }
     Ok(PathBuf::from(path))
-}
-
-fn asked_for(list: &str) -> Result<Vec<&'static str>> {
-    list.split(',')
-        .filter(|word| !word.is_empty())
-        .map(|word| {
-            let found = BACKENDS.into_iter().find(|backend| *backend == word);
-            found.with_context(|| {
-                format!("KERNEL_TEST_BACKENDS names no backend: {word}; there are {BACKENDS:?}")
-            })
-        })
-        .collect()
-}
-
-/// The backends whose own twin answers the first question here.
-fn usable(agent: &Path) -> Vec<&'static str> {
-    let answers = |backend: &str| -> Option<bool> {
-        let output = Command::new(agent)
-            .args(["check", "--json", "--backend", backend])
-            .output()
-            .ok()?;
-        let report: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let questions = report.get("questions")?.as_array()?;
-        Some(questions.first()?.get("twin")? == backend)
-    };
-    let (usable, not): (Vec<_>, Vec<_>) = BACKENDS
-        .into_iter()
-        .partition(|backend| answers(backend).unwrap_or(false));
-    if !not.is_empty() {
-        println!("kernel tests: this kernel does not allow the backends {not:?}: not tested");
-    }
-    usable
 }

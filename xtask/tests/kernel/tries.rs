@@ -8,14 +8,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use xtask::judge::{Decision, allowed, first_mismatch};
+use xtask::judge::{Decision, Pair, allowed, excused, first_mismatch};
 use xtask::scenario::{SLOW, Scenario, clock};
 
-use crate::cases::{judged, records, trial};
+use crate::cases::{records, trial};
+use crate::judgement::judged;
 use crate::results::{Outcome, Results};
 use crate::session::Session;
 
-/// A boot has 12 minutes. Afterwards each agent stops and is tried alone, which may take three.
+/// A boot has 16 minutes. Afterwards each agent stops and is tried alone, which may take three.
 const LATEST_START: Duration = Duration::from_mins(7);
 /// The same for the scenario that waits for a timer of a minute.
 const LATEST_SLOW_START: Duration = Duration::from_mins(5);
@@ -72,16 +73,22 @@ pub(crate) fn second(
     let again = |doubt: Doubt| {
         let too_many = too_many.clone();
         let name = format!("{}::{}", doubt.scenario.name, doubt.backend);
+        let case = name.clone();
         trial(session, results, name, move || match too_many {
             Some(why) => Err(format!("{}\n{why}", doubt.first.trim_end()).into()),
-            None => second_try(session, &doubt),
+            None => second_try(session, &doubt, |pairs| results.note(&case, pairs)),
         })
     };
     doubts.into_iter().map(again).collect()
 }
 
-/// Performs the scenario once more; all backends that doubted share it.
-pub(crate) fn second_try(session: &'static Session, doubt: &Doubt) -> Result<Outcome, Failed> {
+/// Performs the scenario once more; all backends that doubted share it. What it compares is
+/// noted before it counts as a failure.
+pub(crate) fn second_try(
+    session: &'static Session,
+    doubt: &Doubt,
+    note: impl FnOnce(Vec<Pair>),
+) -> Result<Outcome, Failed> {
     let (scenario, backend, first) = (doubt.scenario, doubt.backend, doubt.first.trim_end());
     let latest = if scenario.name == SLOW {
         LATEST_SLOW_START
@@ -94,8 +101,16 @@ pub(crate) fn second_try(session: &'static Session, doubt: &Doubt) -> Result<Out
         return Err(format!("{first}\n{late}").into());
     }
     let records = records(session, backend)?;
-    match judged(scenario, backend, session.perform_again(scenario), records)? {
+    let (decision, pairs) = judged(scenario, backend, session.perform_again(scenario), records)?;
+    let excuse = match decision {
+        Decision::Again(_) => excused(pairs.clone()),
+        Decision::Right | Decision::Wrong(_) => None,
+    };
+    let is_excused = excuse.is_some();
+    note(excuse.unwrap_or(pairs));
+    match decision {
         Decision::Right => Ok(Outcome::SecondTry(first_mismatch(first))),
+        Decision::Again(_) if is_excused => Ok(Outcome::SecondTry(first_mismatch(first))),
         Decision::Again(second) | Decision::Wrong(second) => Err(format!(
             "{}\nat the first try:\n{first}\nat the second try:\n{second}",
             scenario.about

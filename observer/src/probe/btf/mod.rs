@@ -50,6 +50,15 @@ pub(super) struct Type<'a> {
     parts: &'a [u8],
 }
 
+/// Where a member lies in its struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Bits from the start.
+    pub(super) bits: u32,
+    /// It is a bit field: what lies around it is read with it.
+    pub(super) bit_field: bool,
+}
+
 /// Bytes that are not BTF, or of a later sort; what is wrong with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -118,24 +127,24 @@ impl<'a> Btf<'a> {
         rows::<8>(one.parts).filter_map(|row| word(row, 4))
     }
 
-    /// Where a member lies, in bits from the start of the struct. The path names members,
-    /// separated by dots; anonymous members are looked through.
-    pub(super) fn bits_to(&self, one: Type<'a>, path: &str) -> Option<u32> {
+    /// Where a member lies. The path names members, separated by dots; anonymous members are
+    /// looked through.
+    pub(super) fn place_of(&self, one: Type<'a>, path: &str) -> Option<Place> {
         let (name, rest) = path
             .split_once('.')
             .map_or((path, None), |(name, rest)| (name, Some(rest)));
         self.member(one, name, rest, 8)
     }
 
-    fn member(&self, one: Type<'a>, name: &str, rest: Option<&str>, depth: u8) -> Option<u32> {
+    fn member(&self, one: Type<'a>, name: &str, rest: Option<&str>, depth: u8) -> Option<Place> {
         let depth = depth.checked_sub(1)?;
         rows::<12>(one.parts).find_map(|row| {
             let found = self.name(word(row, 0)?)?;
             let offset = word(row, 8)?;
-            let bits = if one.has_bit_fields {
-                offset & 0x00ff_ffff
+            let (width, bits) = if one.has_bit_fields {
+                (offset >> 24, offset & 0x00ff_ffff)
             } else {
-                offset
+                (0, offset)
             };
             let inner = || {
                 self.resolve(word(row, 4)?)
@@ -146,11 +155,13 @@ impl<'a> Btf<'a> {
             } else if found != name {
                 return None;
             } else if let Some(rest) = rest {
-                self.bits_to(inner()?, rest)?
+                self.place_of(inner()?, rest)?
             } else {
-                0
+                let bit_field = width != 0;
+                Place { bits: 0, bit_field }
             };
-            bits.checked_add(further)
+            let bits = bits.checked_add(further.bits)?;
+            Some(Place { bits, ..further })
         })
     }
 

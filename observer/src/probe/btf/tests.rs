@@ -71,11 +71,15 @@ fn sample() -> Vec<u8> {
     writer.bytes()
 }
 
-fn bits(path: &str) -> Option<u32> {
+fn place(path: &str) -> Option<Place> {
     let bytes = sample();
     let btf = Btf::parse(&bytes).unwrap();
     let (_, outer) = btf.types().find(|(_, one)| one.name == "outer")?;
-    btf.bits_to(outer, path)
+    btf.place_of(outer, path)
+}
+
+fn bits(path: &str) -> Option<u32> {
+    place(path).map(|place| place.bits)
 }
 
 #[test]
@@ -88,6 +92,8 @@ fn a_member_is_found_through_anonymous_members() {
 #[test]
 fn a_bit_field_lies_at_its_bit() {
     assert_eq!(bits("flag"), Some(131));
+    assert!(place("flag").unwrap().bit_field);
+    assert!(!place("head").unwrap().bit_field && !place("inside.second").unwrap().bit_field);
 }
 
 #[test]

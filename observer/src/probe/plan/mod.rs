@@ -1,7 +1,7 @@
 //! Which programs to try for which question, in which order.
 //!
-//! Takes the manifest, the shapes of the running kernel's hooks and the wished backend; gives
-//! the candidates. Pure: nothing is loaded here.
+//! Takes the manifest, the shapes of the running kernel's hooks, the wished backend and what
+//! to leave out; gives the candidates. Pure: nothing is loaded here.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub(super) candidates: Vec<Candidate>,
     /// What attaches after the candidate, to report what the kernel skips there.
     pub(super) stand_in: Option<&'static Program>,
+    /// Nothing is tried, on request.
+    pub(super) left_out: bool,
 }
 
 /// One way to get a kind of record.
@@ -39,10 +41,19 @@ pub(super) enum Candidate {
 /// What to try, in the order in which to attach it.
 ///
 /// State changes come last: any birth that is seen then has all the other probes already.
-pub(super) fn plan(backend: Backend, facts: &Facts, shapes: &Shapes) -> Vec<Part> {
+pub(super) fn plan(
+    backend: Backend,
+    without: &[Kind],
+    facts: &Facts,
+    shapes: &Shapes,
+) -> Vec<Part> {
     let mut parts = Vec::new();
     for question in Question::ALL.into_iter().rev() {
         for kind in question.kinds() {
+            if without.contains(kind) {
+                parts.push(left_out(question, *kind));
+                continue;
+            }
             let candidates = twins(backend, question)
                 .into_iter()
                 .flat_map(|twin| candidates(*kind, twin, facts, shapes))
@@ -54,10 +65,21 @@ pub(super) fn plan(backend: Backend, facts: &Facts, shapes: &Shapes) -> Vec<Part
                 stand_in: PROGRAMS
                     .iter()
                     .find(|program| program.kind == *kind && program.stands_in),
+                left_out: false,
             });
         }
     }
     parts
+}
+
+const fn left_out(question: Question, kind: Kind) -> Part {
+    Part {
+        question,
+        kind,
+        candidates: Vec::new(),
+        stand_in: None,
+        left_out: true,
+    }
 }
 
 /// The twins to try. A forced backend without an answer falls to the tracepoint of that

@@ -46,7 +46,7 @@ fn shapes(
 
 /// Asserts the candidates of a kind, in order, one set a word: `a+b` attach together.
 fn check(backend: Backend, shapes: &Shapes, kind: Kind, expected: &[&str]) {
-    let parts = plan(backend, &Facts::capable(), shapes);
+    let parts = plan(backend, &[], &Facts::capable(), shapes);
     let part = parts.iter().find(|part| part.kind == kind).unwrap();
     let found: Vec<String> = part.candidates.iter().map(words).collect();
     assert_eq!(found, expected);
@@ -64,11 +64,26 @@ fn words(candidate: &Candidate) -> String {
 
 #[test]
 fn state_changes_are_attached_last_and_every_kind_once() {
-    let parts = plan(Backend::Auto, &Facts::capable(), &older());
+    let parts = plan(Backend::Auto, &[], &Facts::capable(), &older());
     assert_eq!(parts.last().unwrap().kind, Kind::StateChanged);
     let mut kinds: Vec<Kind> = parts.iter().map(|part| part.kind).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, Kind::ALL);
+}
+
+#[test]
+fn what_is_left_out_on_request_has_neither_a_candidate_nor_a_stand_in() {
+    let parts = plan(
+        Backend::Auto,
+        &[Kind::Destroyed],
+        &Facts::capable(),
+        &older(),
+    );
+    let (without, with): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.left_out);
+    let kinds: Vec<Kind> = without.iter().map(|part| part.kind).collect();
+    assert_eq!(kinds, [Kind::Destroyed]);
+    assert!(without[0].candidates.is_empty() && without[0].stand_in.is_none());
+    assert_eq!(with.len() + 1, Kind::ALL.len());
 }
 
 #[test]
@@ -102,7 +117,7 @@ fn kprobes_are_not_tried_where_the_kernel_has_none() {
         kprobes: false,
         ..Facts::capable()
     };
-    let parts = plan(Backend::Auto, &facts, &older());
+    let parts = plan(Backend::Auto, &[], &facts, &older());
     let state = parts.last().unwrap();
     let found: Vec<String> = state.candidates.iter().map(words).collect();
     let expected = ["fentry_tcp_set_state", NO_KPROBES, "tp_inet_sock_set_state"];

@@ -4,18 +4,28 @@
 //! exists at 0 from the start. The label values of a counter are resolved once, so that
 //! counting is one atomic addition at a fixed index.
 
+mod audit;
+mod bounds;
+mod census;
+mod few;
+mod owners;
+mod page;
+mod ports;
 mod register;
 
 use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::Question;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Encoder as _, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
+pub use self::audit::{AuditSeries, MOST_NAMED};
+pub use self::bounds::Bounds;
+pub use self::census::{CensusSeries, Watched};
+use self::owners::Owners;
+use self::ports::Ports;
 use self::register::{counter, counters, gauge, gauges, histograms, series};
-use super::names;
-use crate::classify::{Confidence, Ending, ResetCause, Role, Verdict};
+use super::names::{self, Cause};
+use crate::classify::{Confidence, Ending, Initiator, Phase, ResetCause, Role, Verdict};
 use crate::probe::Coverage;
 use crate::track::TimeWaitEnd;
 
@@ -31,28 +41,41 @@ pub struct Metrics {
     registry: Registry,
     /// Indexed by ending, then role.
     ended: Vec<Vec<IntCounter>>,
+    /// Indexed by initiator, then role.
+    initiated: Vec<Vec<IntCounter>>,
+    owners: Owners,
+    ports: Ports,
     verdicts: Vec<IntCounter>,
     resets_sent: Vec<IntCounter>,
     resets_received: IntCounter,
     time_wait_ended: Vec<IntCounter>,
+    /// Indexed by role.
+    time_wait_started: Vec<IntCounter>,
     phases: Vec<Histogram>,
     abandoned: Vec<IntCounter>,
-    /// In the order of [`Kind::ALL`], as is `lost`.
+    /// In the order of [`Kind::ALL`], as is each of `lost`.
     events: Vec<IntCounter>,
-    lost: Vec<IntCounter>,
+    /// Indexed by cause.
+    lost: [Vec<IntCounter>; names::LOSSES.len()],
     decode_errors: IntCounter,
     tracked: IntGauge,
     evictions: IntCounter,
+    stacks_dropped: IntCounter,
     attached: IntGaugeVec,
     lines_lost: IntCounter,
+    audit: AuditSeries,
+    census: CensusSeries,
+    bounds: Bounds,
 }
 
 impl Metrics {
-    /// Every series at 0.
-    pub fn new() -> Result<Self, prometheus::Error> {
+    /// Every series at 0, and no more of them than these bounds allow.
+    pub fn new(bounds: Bounds) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let ended = counters(&registry, &names::CONNECTIONS_ENDED)?;
+        let initiated = counters(&registry, &names::INITIATED)?;
+        let phases = histograms(&registry, &names::PHASE_DURATION)?;
         let attached = gauges(&registry, &names::PROBE_ATTACHED)?;
         for question in Question::ALL {
             for twin in names::TWINS {
@@ -61,16 +84,14 @@ impl Metrics {
                     .set(0);
             }
         }
+        let lost = counters(&registry, &names::EVENTS_LOST)?;
         let build = gauges(&registry, &names::BUILD_INFO)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
-            ended: Ending::ALL
-                .map(|ending| {
-                    Role::ALL
-                        .map(|role| ended.with_label_values(&[ending.label(), role.label()]))
-                        .to_vec()
-                })
-                .to_vec(),
+            ended: by_role(&ended, &Ending::ALL.map(Ending::label)),
+            initiated: by_role(&initiated, &names::INITIATORS),
+            owners: Owners::new(&registry, bounds.owners)?,
+            ports: Ports::new(&registry, bounds.ports)?,
             verdicts: series(
                 &registry,
                 &names::VERDICTS,
@@ -83,15 +104,30 @@ impl Metrics {
             )?,
             resets_received: counter(&registry, &names::RESETS_RECEIVED)?,
             time_wait_ended: series(&registry, &names::TIME_WAIT_ENDED, names::HOW)?,
-            phases: histograms(&registry)?,
+            time_wait_started: series(
+                &registry,
+                &names::TIME_WAIT_STARTED,
+                Role::ALL.map(Role::label),
+            )?,
+            phases: Phase::ALL
+                .map(|phase| phases.with_label_values(&[phase.label()]))
+                .to_vec(),
             abandoned: series(&registry, &names::BYTES_ABANDONED, names::QUEUES)?,
             events: series(&registry, &names::EVENTS, Kind::ALL.map(Kind::label))?,
-            lost: series(&registry, &names::EVENTS_LOST, Kind::ALL.map(Kind::label))?,
+            lost: names::LOSSES.map(|cause| {
+                Kind::ALL
+                    .map(|kind| lost.with_label_values(&[kind.label(), cause]))
+                    .to_vec()
+            }),
             decode_errors: counter(&registry, &names::DECODE_ERRORS)?,
             tracked: gauge(&registry, &names::TRACKED)?,
             evictions: counter(&registry, &names::EVICTIONS)?,
+            stacks_dropped: counter(&registry, &names::STACKS_DROPPED)?,
             attached,
             lines_lost: counter(&registry, &names::LINES_LOST)?,
+            audit: AuditSeries::new(&registry)?,
+            census: CensusSeries::new(&registry, bounds)?,
+            bounds,
             registry,
         })
     }
@@ -111,17 +147,23 @@ impl Metrics {
 
     /// Counts one ended connection.
     pub fn count_verdict(&self, verdict: &Verdict) {
+        let role = verdict.role as usize;
         let by_role = self.ended.get(verdict.ending as usize);
-        add(
-            by_role.and_then(|roles| roles.get(verdict.role as usize)),
-            1,
-        );
+        add(by_role.and_then(|roles| roles.get(role)), 1);
+        let initiator = verdict
+            .initiator
+            .map_or(Initiator::ALL.len(), |it| it as usize);
+        let by_role = self.initiated.get(initiator);
+        add(by_role.and_then(|roles| roles.get(role)), 1);
+        self.owners.count(verdict);
+        self.ports.count(verdict);
         add(self.verdicts.get(verdict.confidence as usize), 1);
         for cause in &verdict.resets_sent {
             self.count_reset(*cause);
         }
         self.resets_received
             .inc_by(u64::from(verdict.reset_received));
+        self.count_time_waits_of(verdict);
         for (histogram, time) in self.phases.iter().zip(verdict.phases) {
             if let Some(time) = time {
                 histogram.observe(time.as_secs_f64());
@@ -134,6 +176,15 @@ impl Metrics {
             .zip([left.unread, left.unsent, left.unacked])
         {
             queue.inc_by(u64::from(bytes.unwrap_or(0)));
+        }
+    }
+
+    fn count_time_waits_of(&self, verdict: &Verdict) {
+        if verdict.holds_time_wait() {
+            add(self.time_wait_started.get(verdict.role as usize), 1);
+        }
+        if verdict.found_no_port() {
+            self.owners.count_no_port(verdict);
         }
     }
 
@@ -153,8 +204,10 @@ impl Metrics {
     }
 
     /// Counts events that did not come.
-    pub fn count_lost(&self, lost: &PerKind) {
-        add_per_kind(&self.lost, lost);
+    pub fn count_lost(&self, cause: Cause, lost: &PerKind) {
+        if let Some(counters) = self.lost.get(cause as usize) {
+            add_per_kind(counters, lost);
+        }
     }
 
     /// Counts records that are not events.
@@ -169,17 +222,38 @@ impl Metrics {
             .inc_by(evictions.saturating_sub(self.evictions.get()));
     }
 
+    /// Says how many stacks of openers found no room so far.
+    pub fn drop_stacks(&self, dropped: u64) {
+        self.stacks_dropped
+            .inc_by(dropped.saturating_sub(self.stacks_dropped.get()));
+    }
+
     /// Counts lines that could not be written.
     pub fn count_lines_lost(&self, lines: u64) {
         self.lines_lost.inc_by(lines);
     }
 
+    /// The series of the audit.
+    pub fn audit(&self) -> &AuditSeries {
+        &self.audit
+    }
+
+    /// The series of the census.
+    pub fn census(&self) -> &CensusSeries {
+        &self.census
+    }
+
     /// Counts as they stand, for `/status` and the last line of `trace`.
     pub fn standing(&self) -> Standing {
+        let of_kind = |at: usize| {
+            let counters = self.lost.iter().filter_map(|cause| cause.get(at));
+            counters.map(IntCounter::get).sum()
+        };
         Standing {
             lost: Kind::ALL
                 .into_iter()
-                .zip(self.lost.iter().map(IntCounter::get))
+                .enumerate()
+                .map(|(at, kind)| (kind, of_kind(at)))
                 .collect(),
             decode_errors: self.decode_errors.get(),
             tracked: u64::try_from(self.tracked.get()).unwrap_or(0),
@@ -191,10 +265,17 @@ impl Metrics {
 
     /// The text of `/metrics`.
     pub fn encode(&self) -> Result<Vec<u8>, prometheus::Error> {
-        let mut text = Vec::with_capacity(32 * 1024);
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(text)
+        page::write(self.registry.gather(), self.bounds)
     }
+}
+
+/// The series of these values of a label and each role.
+fn by_role(counters: &IntCounterVec, values: &[&str]) -> Vec<Vec<IntCounter>> {
+    let of_value = |value: &&str| {
+        let of_role = |role: Role| counters.with_label_values(&[*value, role.label()]);
+        Role::ALL.map(of_role).to_vec()
+    };
+    values.iter().map(of_value).collect()
 }
 
 /// Some counts as they stand.

@@ -1,11 +1,9 @@
 //! Registers metrics under the names, labels and helps of [`names`].
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use crate::classify::Phase;
 use crate::sink::names::{self, Metric};
 
 pub(super) fn series<const N: usize>(
@@ -46,19 +44,24 @@ pub(super) fn gauges(
     Ok(gauges)
 }
 
+/// One that is not registered.
+pub(super) fn alone(metric: &Metric) -> Result<IntGauge, prometheus::Error> {
+    IntGauge::new(metric.name, metric.help)
+}
+
 pub(super) fn gauge(registry: &Registry, metric: &Metric) -> Result<IntGauge, prometheus::Error> {
-    let gauge = IntGauge::new(metric.name, metric.help)?;
+    let gauge = alone(metric)?;
     registry.register(Box::new(gauge.clone()))?;
     Ok(gauge)
 }
 
-pub(super) fn histograms(registry: &Registry) -> Result<Vec<Histogram>, prometheus::Error> {
-    let metric = names::PHASE_DURATION;
+pub(super) fn histograms(
+    registry: &Registry,
+    metric: &Metric,
+) -> Result<HistogramVec, prometheus::Error> {
     let options =
         HistogramOpts::new(metric.name, metric.help).buckets(names::PHASE_BUCKETS.to_vec());
     let histograms = HistogramVec::new(options, metric.labels)?;
     registry.register(Box::new(histograms.clone()))?;
-    Ok(Phase::ALL
-        .map(|phase| histograms.with_label_values(&[phase.label()]))
-        .to_vec())
+    Ok(histograms)
 }

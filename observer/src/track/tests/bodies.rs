@@ -41,7 +41,9 @@ pub(super) fn socket(error: u16, dead: bool, done: bool, release: Release) -> So
         linger2: 0,
         user_timeout: None,
         repair: false,
+        subflow: false,
         hashed: None,
+        write_timer: false,
         retransmits: 0,
         probes: 0,
         has_socket: !dead,
@@ -102,7 +104,7 @@ pub(super) fn any_reply() -> impl Strategy<Value = Body> {
     let ends = Some(ends(1));
     let target = prop_oneof![
         Just(ReplyTarget::Nobody),
-        Just(ReplyTarget::Handshake),
+        Just(ReplyTarget::Handshake { netns: 1 }),
         Just(ReplyTarget::Minisock { ends, netns: 1 }),
         Just(ReplyTarget::Socket {
             state: State::Close,
@@ -138,6 +140,7 @@ pub(super) fn any_minisock_event() -> impl Strategy<Value = Body> {
         (any_substate(), any_truth()).prop_map(|(substate, expired)| Body::MinisockEnded {
             substate,
             expired,
+            netns: 1,
             task: task(),
         }),
     ]

@@ -97,6 +97,6 @@ fn closing() -> Socket {
     socket(0, false, false, Release::Yes)
 }
 
-fn orphan() -> Socket {
+pub(super) fn orphan() -> Socket {
     socket(0, true, false, Release::No)
 }

@@ -1,16 +1,19 @@
 //! Properties of the tracker under arbitrary and disturbed events.
 
 mod bodies;
+mod books;
+mod connects;
 mod lives;
+mod standing;
 
 use proptest::prelude::*;
 
-use super::{Closed, Limits, Origin, Output, Sight, Step, Tracker};
+use super::{Closed, Limits, Origin, Output, Sight, Standing, Step, Tracker};
 use crate::classify::classify;
-use crate::event::{Body, Ends, Event, Release, SockId, State, Timestamp};
+use crate::event::{Body, Ends, Event, Release, SockId, State, Substate, Timestamp};
 
 use bodies::{MINISOCKS, any_event, change, ends, socket, task};
-use lives::lives;
+use lives::{lives, orphan};
 
 fn sight(full: bool) -> Sight {
     Sight {
@@ -54,6 +57,7 @@ fn feed(tracker: &mut Tracker, events: &[(usize, (u64, Body))]) {
             cpu: 0,
             sock: SockId(*sock),
             body: body.clone(),
+            stack: None,
         });
     }
 }
@@ -79,7 +83,7 @@ proptest! {
         let limit = 5;
         let mut tracker = Tracker::new(sight(full), kept(limit, 4));
         for (index, (sock, body)) in events.into_iter().enumerate() {
-            tracker.handle(Event { at: at(index), cpu: 0, sock: SockId(sock), body });
+            tracker.handle(Event { at: at(index), cpu: 0, sock: SockId(sock), body, stack: None });
             prop_assert!(tracker.tracked() <= limit);
             if timeouts.contains(&index) {
                 tracker.handle_timeout(at(index));
@@ -92,12 +96,12 @@ proptest! {
         }
         for sock in 0..12 {
             tracker.handle(Event {
-                at: at(1000), cpu: 0, sock: SockId(sock), body: Body::Destroyed,
+                at: at(1000), cpu: 0, sock: SockId(sock), body: Body::Destroyed, stack: None,
             });
         }
         for sock in MINISOCKS..MINISOCKS + 4 {
             tracker.handle(Event {
-                at: at(1000), cpu: 0, sock: SockId(sock), body: Body::Destroyed,
+                at: at(1000), cpu: 0, sock: SockId(sock), body: Body::Destroyed, stack: None,
             });
         }
         tracker.handle_timeout(Timestamp(u64::MAX));
@@ -202,12 +206,42 @@ fn a_timer_is_told_and_kept() {
         cpu: 0,
         sock: SockId(1),
         body: reset,
+        stack: None,
     });
     assert_eq!(tracker.poll_timeout(), Some(Timestamp(100_001_000)));
     tracker.handle_timeout(Timestamp(100_000_999));
     assert_eq!(tracker.tracked(), 1);
     tracker.handle_timeout(Timestamp(100_001_000));
     assert_eq!((tracker.tracked(), closed(&mut tracker).len()), (0, 1));
+}
+
+#[test]
+fn a_handover_is_told_as_it_happens_whether_or_not_minisocks_are_seen() {
+    for seen in [true, false] {
+        let mut tracker = Tracker::new(sight(seen), kept(2, 8));
+        let life = [
+            change(1, State::FinWait1, State::FinWait2, orphan()),
+            Body::MinisockStarted {
+                minisock: SockId(MINISOCKS),
+                substate: Substate::FinWait2,
+            },
+            change(1, State::FinWait2, State::Close, orphan()),
+        ];
+        let told = |body: &Body| seen || !matches!(body, Body::MinisockStarted { .. });
+        let life: Vec<_> = life
+            .into_iter()
+            .filter(told)
+            .map(|body| (1, body))
+            .collect();
+        feed(
+            &mut tracker,
+            &life.into_iter().enumerate().collect::<Vec<_>>(),
+        );
+        tracker.handle_timeout(Timestamp(u64::MAX));
+        let output = tracker.next_output();
+        let started = matches!(output, Some(Output::MinisockStarted { netns: 1, .. }));
+        assert!(started, "{output:?}");
+    }
 }
 
 #[test]
