@@ -29,6 +29,9 @@ impl Apart {
         let net = Net::enter()?;
         let resident = Resident::start()?;
         net.set(sysctl.0, sysctl.1)?;
+        // A slow machine sends a FIN again; the reset that answers it would end TIME_WAIT
+        // (RFC 1337), and give back its port.
+        net.set("tcp_rfc1337", "1")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 8444))?;
         let agents = Net::enter_plain()?;
         let watching = Watching::start(agent, &["--backend", backend])?;

@@ -11,6 +11,7 @@ use xtask::agent::Records;
 use xtask::judge::{Decision, Skip, allowed, first_mismatch};
 use xtask::scenario::{self, Scenario};
 
+use crate::again::twice;
 use crate::judgement::{judged, judged_now};
 use crate::results::{Outcome, Results};
 use crate::session::{Running, Session};
@@ -123,12 +124,7 @@ pub(crate) fn of_best(
     name: &str,
     run: Own,
 ) -> Trial {
-    trial(session, results, name.to_owned(), move || {
-        let path = session.agent.clone()?;
-        let backend = session.best().ok_or("this kernel allows no backend")?;
-        run(&path, backend).map_err(|error| format!("{error:#}"))?;
-        Ok(Outcome::Passed)
-    })
+    twice(session, results, name, None, run)
 }
 
 /// The agent with this backend.

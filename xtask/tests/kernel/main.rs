@@ -10,6 +10,7 @@
 //! case is skipped in plain sight.
 #![expect(clippy::print_stdout, reason = "a test harness prints")]
 
+mod again;
 mod apart;
 mod at_once;
 mod audited;
@@ -99,6 +100,10 @@ fn main() -> anyhow::Result<ExitCode> {
     // Their namespaces go away, so nothing may be judged by a namespace's number after them.
     let own = with_agents_of_their_own(session, results);
     failed |= libtest_mimic::run(&few_at_once, own).has_failed();
+    if !arguments.list {
+        let second = again::second(session, results);
+        failed |= !second.is_empty() && libtest_mimic::run(&one_by_one, second).has_failed();
+    }
     failed |= libtest_mimic::run(&arguments, leaks::cases(session, results)).has_failed();
     if !session.one_per_ending {
         let alone = stalled::host_wide(session, results);

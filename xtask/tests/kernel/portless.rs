@@ -10,10 +10,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use xtask::demo::metrics;
+use xtask::scenario::net::Net;
 use xtask::scenario::pair::{Pair, close, read_end};
 
+use crate::again::twice;
 use crate::apart::{Apart, number, value};
-use crate::cases::{of_best, of_each};
+use crate::cases::of_best;
 use crate::results::Results;
 use crate::session::Session;
 
@@ -23,7 +25,11 @@ const CLIENT: &str = "port-eater";
 /// Connects without a port for each backend, and what the census counts once.
 pub(crate) fn cases(session: &'static Session, results: &'static Results) -> Vec<Trial> {
     let case = |name, run| of_best(session, results, name, run);
-    let mut cases = of_each(session, results, "ports_held_ipv6", ports_held_ipv6);
+    let each = |backend: &&'static str| {
+        let name = "ports_held_ipv6";
+        twice(session, results, name, Some(*backend), ports_held_ipv6)
+    };
+    let mut cases: Vec<Trial> = session.backends.iter().map(each).collect();
     cases.extend([
         case("ports_held", ports_held),
         case("ports_bound", ports_bound),
@@ -105,7 +111,8 @@ fn ports_reused(agent: &Path, backend: &str) -> Result<()> {
     set("tcp_tw_reuse", "0")?;
     let one = || one_closed_by(NAME, &apart, at);
     (0..16).try_for_each(|_| one())?;
-    apart.inside(NAME, || (0..3).try_for_each(|_| fail(at)))?;
+    let all_fail = || (0..3).try_for_each(|_| fail(at));
+    apart.inside(NAME, || all_fail().with_context(|| minisocks(&apart.net)))?;
     let finding = failing(&apart, NAME)?;
     let numbers = ["/ports", "/time_wait", "/left"].map(|it| number(&finding, it).ok());
     ensure!(numbers == [Some(16), Some(16), Some(0)], "{finding:#}");
@@ -113,6 +120,16 @@ fn ports_reused(agent: &Path, backend: &str) -> Result<()> {
     // A namespace's own knob; the agent reads it at each census.
     apart.wait_told("port_exhaustion", |it| it["left"].as_u64() == Some(16))?;
     (0..3).try_for_each(|_| one())
+}
+
+/// What became of those in TIME_WAIT.
+fn minisocks(net: &Net) -> String {
+    let there = net.connections();
+    let counters = net.counters().map(|mut all| {
+        all.retain(|name, _| name.contains("TW") || name.contains("TimeWait"));
+        all
+    });
+    format!("{there:?} are there; of all: {counters:?}")
 }
 
 /// One that its client closed first.

@@ -13,6 +13,7 @@ use xtask::agent::{Agent, Records};
 use xtask::judge::Skip;
 use xtask::scenario::{Performed, Scenario, timed_out};
 
+use crate::again::Failures;
 use crate::backends::{BACKENDS, asked_for, refusal, usable};
 use crate::tries::Doubts;
 
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) one_per_ending: bool,
     /// The cases that wait for a second try.
     pub(crate) doubts: Doubts,
+    /// The same for those with an agent of their own.
+    pub(crate) failures: Failures,
     running: OnceLock<BTreeMap<&'static str, Running>>,
     passed: Mutex<Vec<(&'static Scenario, &'static str)>>,
     performed: Performances,
@@ -80,6 +83,7 @@ impl Session {
             refusals: OnceLock::new(),
             one_per_ending: env::var_os("KERNEL_TEST_ONE_PER_ENDING").is_some(),
             doubts: Doubts::default(),
+            failures: Failures::default(),
             running: OnceLock::new(),
             passed: Mutex::default(),
             performed: Mutex::default(),
