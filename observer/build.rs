@@ -52,8 +52,13 @@ fn build() -> Result<()> {
         root_dir: root,
         ..Default::default()
     };
-    aya_build::build_ebpf([package], Toolchain::Custom(&toolchain))
-        .with_context(|| format!("building the probes with the toolchain `{toolchain}` failed"))
+    aya_build::build_ebpf([package], Toolchain::Custom(&toolchain)).with_context(|| {
+        format!(
+            "building the probes with the toolchain `{toolchain}` failed; if bpf-linker says \
+                 `Invalid record`, its LLVM is older than the compiler's: {REMEDY}, or name \
+                 another toolchain in {VARIABLE}"
+        )
+    })
 }
 
 /// The toolchain to build the probes with.
@@ -66,7 +71,7 @@ fn toolchain() -> Result<String> {
         ),
         Err(_) => {}
     }
-    ["nightly", "distro"]
+    ["distro", "nightly"]
         .into_iter()
         .find(|name| has_library_source(name))
         .map(str::to_owned)

@@ -1,7 +1,7 @@
 //! The compiler and the linker that build the kernel probes.
 //! Takes the installed toolchains, gives the one that `observer/build.rs` will
-//! use, by the same order: `OBSERVER_BPF_TOOLCHAIN`, nightly if it has its
-//! library source, the distribution's compiler linked as `distro`.
+//! use, by the same order: `OBSERVER_BPF_TOOLCHAIN`, the distribution's compiler
+//! linked as `distro`, nightly if it has its library source.
 
 use std::env;
 use std::path::PathBuf;
@@ -22,8 +22,8 @@ const COMPILER_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "
 pub(crate) fn toolchain() -> Option<String> {
     env::var("OBSERVER_BPF_TOOLCHAIN")
         .into_iter()
-        .chain(["nightly".to_owned(), DISTRIBUTION.to_owned()])
-        .find(|name| usable(name).is_some())
+        .chain([DISTRIBUTION.to_owned(), "nightly".to_owned()])
+        .find(|name| usable(name).is_some() && is_read_by_the_linker(name))
 }
 
 pub(crate) fn compiler() -> Need {
@@ -76,6 +76,36 @@ pub(crate) fn clippy() -> Need {
     Need { what, state }
 }
 
+/// An LLVM reads what an older one wrote, never what a newer one did. Of a linker that brings its
+/// LLVM along nothing is known.
+fn is_read_by_the_linker(name: &str) -> bool {
+    let writes = rustc(name, &["-vV"]).and_then(|text| llvm_of_compiler(&text));
+    let reads = command::find("bpf-linker")
+        .and_then(|path| command::output(Command::new("ldd").arg(path)).ok())
+        .and_then(|text| llvm_of_linker(&text));
+    reads
+        .zip(writes)
+        .is_none_or(|(reads, writes)| writes <= reads)
+}
+
+/// 22 of `LLVM version: 22.1.8`.
+fn llvm_of_compiler(text: &str) -> Option<u32> {
+    let mut lines = text.lines();
+    let version = lines.find_map(|line| line.strip_prefix("LLVM version: "))?;
+    version.split('.').next()?.parse().ok()
+}
+
+/// 22 of `libLLVM.so.22.1 => /lib/…`, or of `libLLVM-22.so.1`.
+fn llvm_of_linker(libraries: &str) -> Option<u32> {
+    let (_, rest) = libraries.split_once("libLLVM")?;
+    let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+    digits
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+}
+
 /// The version of a toolchain that has its library source and is new enough.
 fn usable(name: &str) -> Option<String> {
     let sysroot = PathBuf::from(rustc(name, &["--print", "sysroot"])?);
@@ -121,16 +151,17 @@ pub(super) fn debian_compiler() -> Option<Vec<Step>> {
     None
 }
 
+/// The lists of a machine that was never asked know no compiler, or an old one.
 fn debian_has_it() -> bool {
-    let candidate = || {
-        let mut ask = Command::new("apt-cache");
-        command::output(ask.args(["show", "--no-all-versions", "rustc-web"])).ok()
-    };
-    let known = candidate().or_else(|| {
-        command::output(Command::new("apt-get").args(["update", "-q"])).ok()?;
-        candidate()
-    });
-    known.is_some_and(|text| {
+    debian_offers_it()
+        || command::output(Command::new("apt-get").args(["update", "-q"])).is_ok()
+            && debian_offers_it()
+}
+
+fn debian_offers_it() -> bool {
+    let mut ask = Command::new("apt-cache");
+    let answer = command::output(ask.args(["show", "--no-all-versions", "rustc-web"]));
+    answer.is_ok_and(|text| {
         text.lines()
             .filter_map(|line| line.strip_prefix("Version: "))
             .any(|version| release(&format!("rustc {version}")).is_some_and(|it| it >= OLDEST))
@@ -149,5 +180,18 @@ mod tests {
         );
         assert_eq!(release("rustc 1.85.0+dfsg3-1~deb12u3"), Some((1, 85)));
         assert_eq!(release("rustc"), None);
+    }
+
+    #[test]
+    fn the_llvm_is_read_from_what_rustc_and_ldd_say() {
+        let compiler = "rustc 1.96.0\nrelease: 1.96.0\nLLVM version: 22.1.8\n";
+        assert_eq!(llvm_of_compiler(compiler), Some(22));
+        let linker = "\tlibLLVM.so.22.1 => /lib/x86_64-linux-gnu/libLLVM.so.22.1 (0x7f)\n";
+        assert_eq!(llvm_of_linker(linker), Some(22));
+        assert_eq!(
+            llvm_of_linker("\tlibLLVM-17.so.1 => /lib/a (0x7f)\n"),
+            Some(17)
+        );
+        assert_eq!(llvm_of_linker("\tlibc.so.6 => /lib/a (0x7f)\n"), None);
     }
 }
