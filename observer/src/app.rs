@@ -15,7 +15,7 @@ use crate::auditor::Auditor;
 use crate::classify::{Verdict, classify};
 use crate::clock::Clock;
 use crate::event::{Decoder, Timestamp};
-use crate::probe::Probes;
+use crate::probe::{GATHER, Probes};
 use crate::settings::{Filter, LIMITS};
 use crate::sink::board::Board;
 use crate::sink::lines::Lines;
@@ -27,9 +27,6 @@ use crate::track::{Output, Tracker};
 
 /// Records taken from the ring before the loop looks at its timers again.
 const BATCH: usize = 4096;
-
-/// Once the ring has something, more follows: waiting this long saves a wakeup for each.
-const GATHER: Duration = Duration::from_millis(1);
 
 /// A record may become readable this long after the time that it carries, and records of two
 /// CPUs may be out of order by as much.
@@ -366,10 +363,7 @@ impl App {
             Some(ask) = ask => if let Some(surveyor) = &mut self.surveyor {
                 surveyor.answers.answer(ask, &mut self.tracker);
             },
-            ready = self.probes.ring.readable() => {
-                ready?;
-                tokio::time::sleep(GATHER).await;
-            }
+            waited = self.probes.ring.wait() => waited?,
             () = tokio::time::sleep(due) => {}
         }
         Ok(())

@@ -54,6 +54,12 @@ pub(super) unsafe fn state_of<R: Read>(sock: Pointer) -> u8 {
     unsafe { R::read(sock, &kernel::SKC_STATE) }
 }
 
+/// A task that nobody asks about.
+#[inline(always)]
+pub(super) fn no_task(part: *mut Task) {
+    zero(part);
+}
+
 /// The task that this CPU runs.
 #[inline(always)]
 pub(super) fn task(part: *mut Task) {
@@ -76,7 +82,7 @@ pub(super) fn task(part: *mut Task) {
 /// [`kernel::TW_SPORT`]).
 ///
 /// # Safety
-/// As for [`Read::read`].
+/// As for [`Read::read`]; `sock` is what [`Read::tcp`] gives, or a minisock.
 #[inline(always)]
 pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offset) {
     // SAFETY: `part` lies in a reserved record; the caller vouches for `sock`.
@@ -84,7 +90,7 @@ pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offs
         no_tuple(part);
         let family: u16 = R::read(sock, &kernel::SKC_FAMILY);
         (*part).family = family;
-        (*part).local_port = u16::from_be(read(sock, port));
+        (*part).local_port = u16::from_be(R::read(sock, port));
         (*part).peer_port = u16::from_be(R::read(sock, &kernel::SKC_DPORT));
         if family == AF_INET6 {
             let local = &raw mut (*part).local_address;
@@ -110,15 +116,23 @@ pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offs
 #[inline(always)]
 pub(super) unsafe fn netns<R: Read>(sock: Pointer) -> u32 {
     // SAFETY: the caller vouches for `sock`; every sort starts with a `sock_common`.
-    let net = unsafe { R::read::<u64>(sock, &kernel::SKC_NET) } as Pointer;
-    read(net, &kernel::NET_INUM)
+    unsafe {
+        let net = R::read::<u64>(sock, &kernel::SKC_NET) as Pointer;
+        R::read(net, &kernel::NET_INUM)
+    }
 }
 
 /// Ends that are not known.
 #[inline(always)]
 pub(super) fn no_tuple(part: *mut Tuple) {
+    zero(part);
+}
+
+/// Zeros in every word of a part.
+#[inline(always)]
+fn zero<T>(part: *mut T) {
     let words = part.cast::<u32>();
-    for word in 0..size_of::<Tuple>() / size_of::<u32>() {
+    for word in 0..size_of::<T>() / size_of::<u32>() {
         // One store each: the compiler would otherwise call a function that clears byte by
         // byte.
         // SAFETY: `part` lies in a reserved record, and is as aligned as its largest number.
@@ -132,28 +146,28 @@ const PEER_WORD: usize = core::mem::offset_of!(Tuple, peer_address) / size_of::<
 /// What a full socket holds. `entered` is the state that it is about to enter.
 ///
 /// # Safety
-/// As for [`Read::read`], and the socket is a full TCP socket.
+/// `sock` is what [`Read::tcp`] gives, and not NULL.
 #[inline(always)]
 pub(super) unsafe fn snapshot<R: Read>(part: *mut Snapshot, sock: Pointer, entered: u8) {
     // SAFETY: `part` lies in a reserved record; the caller vouches for `sock`.
     unsafe {
         (*part).cookie = R::read(sock, &kernel::SKC_COOKIE);
         (*part).cgroup = cgroup::<R>(sock);
-        (*part).rcv_nxt = read(sock, &kernel::TCP_RCV_NXT);
-        (*part).copied_seq = read(sock, &kernel::TCP_COPIED_SEQ);
-        (*part).snd_nxt = read(sock, &kernel::TCP_SND_NXT);
-        (*part).snd_una = read(sock, &kernel::TCP_SND_UNA);
-        (*part).write_seq = read(sock, &kernel::TCP_WRITE_SEQ);
-        (*part).snd_wnd = read(sock, &kernel::TCP_SND_WND);
+        (*part).rcv_nxt = R::read(sock, &kernel::TCP_RCV_NXT);
+        (*part).copied_seq = R::read(sock, &kernel::TCP_COPIED_SEQ);
+        (*part).snd_nxt = R::read(sock, &kernel::TCP_SND_NXT);
+        (*part).snd_una = R::read(sock, &kernel::TCP_SND_UNA);
+        (*part).write_seq = R::read(sock, &kernel::TCP_WRITE_SEQ);
+        (*part).snd_wnd = R::read(sock, &kernel::TCP_SND_WND);
         (*part).sk_flags = R::read::<u64>(sock, &kernel::SKC_FLAGS) as u32;
-        (*part).user_timeout_ms = read(sock, &kernel::ICSK_USER_TIMEOUT);
-        (*part).linger2 = read(sock, &kernel::TCP_LINGER2);
+        (*part).user_timeout_ms = R::read(sock, &kernel::ICSK_USER_TIMEOUT);
+        (*part).linger2 = R::read(sock, &kernel::TCP_LINGER2);
         (*part).linger_time = R::read::<u64>(sock, &kernel::SK_LINGERTIME) as u32;
         (*part).error = R::read::<u32>(sock, &kernel::SK_ERR) as u16;
         (*part).soft_error = R::read::<u32>(sock, &kernel::SK_ERR_SOFT) as u16;
         (*part).shutdown = R::read(sock, &kernel::SK_SHUTDOWN);
-        (*part).retransmits = read(sock, &kernel::ICSK_RETRANSMITS);
-        (*part).probes = read(sock, &kernel::ICSK_PROBES_OUT);
+        (*part).retransmits = R::read(sock, &kernel::ICSK_RETRANSMITS);
+        (*part).probes = R::read(sock, &kernel::ICSK_PROBES_OUT);
         (*part).marks = marks::<R>(sock, entered);
     }
 }
@@ -189,25 +203,33 @@ pub(super) unsafe fn has_socket<R: Read>(sock: Pointer) -> u8 {
 
 #[inline(always)]
 unsafe fn cgroup<R: Read>(sock: Pointer) -> u64 {
-    // SAFETY: the caller vouches for `sock`.
-    let group = unsafe { R::read::<u64>(sock, &kernel::SK_CGROUP) } as Pointer;
-    let node = read::<u64>(group, &kernel::CGROUP_KN) as Pointer;
-    read(node, &kernel::KERNFS_ID)
+    // SAFETY: the caller vouches for `sock`; a load from NULL gives zero.
+    unsafe {
+        let group = R::read::<u64>(sock, &kernel::SK_CGROUP) as Pointer;
+        let node = R::read::<u64>(group, &kernel::CGROUP_KN) as Pointer;
+        R::read(node, &kernel::KERNFS_ID)
+    }
 }
 
 #[inline(always)]
 unsafe fn marks<R: Read>(sock: Pointer, entered: u8) -> u8 {
     // SAFETY: the caller vouches for `sock`.
-    let socket = unsafe { R::read::<u64>(sock, &kernel::SK_SOCKET) } as Pointer;
-    let repair = read::<u8>(sock, &kernel::TCP_REPAIR);
+    let (socket, repair, pending, is_mptcp) = unsafe {
+        (
+            R::read::<u64>(sock, &kernel::SK_SOCKET) as Pointer,
+            R::read::<u8>(sock, &kernel::TCP_REPAIR),
+            R::read::<u8>(sock, &kernel::ICSK_PENDING),
+            R::read::<u8>(sock, &kernel::TCP_IS_MPTCP),
+        )
+    };
     let mut marks = 0;
     if u32::from(repair) & kernel::TCP_REPAIR_MASK.load() != 0 {
         marks |= flag::REPAIR;
     }
-    if read::<u8>(sock, &kernel::ICSK_PENDING) != 0 {
+    if pending != 0 {
         marks |= flag::WRITE_TIMER;
     }
-    if read::<u8>(sock, &kernel::TCP_IS_MPTCP) != 0 {
+    if is_mptcp != 0 {
         marks |= flag::SUBFLOW;
     }
     if socket.is_null() {
@@ -215,7 +237,8 @@ unsafe fn marks<R: Read>(sock: Pointer, entered: u8) -> u8 {
     }
     marks |= flag::HAS_SOCKET;
     if entered == state::FIN_WAIT1 || entered == state::LAST_ACK || entered == state::CLOSE {
-        marks |= release(socket);
+        // SAFETY: it was read from `sock`.
+        marks |= unsafe { release::<R>(socket) };
     }
     marks
 }
@@ -225,16 +248,22 @@ unsafe fn marks<R: Read>(sock: Pointer, entered: u8) -> u8 {
 /// `fput` leaves 0 in the `f_count` that kernels up to 6.12 have, and a negative number in
 /// the `file_ref_t` of later ones (`FILE_REF_DEAD`); a file in use has at least 1 there, and
 /// at least 0 here.
+///
+/// # Safety
+/// As for [`Read::read`]; it is a `struct socket`.
 #[inline(always)]
-fn release(socket: Pointer) -> u8 {
-    let file = read::<u64>(socket, &kernel::SOCKET_FILE) as Pointer;
+unsafe fn release<R: Read>(socket: Pointer) -> u8 {
+    // SAFETY: the caller vouches for `socket`.
+    let file = unsafe { R::read::<u64>(socket, &kernel::SOCKET_FILE) } as Pointer;
     if file.is_null() {
         return 0;
     }
     let released = if kernel::FILE_REF.load() != ABSENT {
-        read::<i64>(file, &kernel::FILE_REF) < 0
+        // SAFETY: it was read from `socket`.
+        unsafe { R::read::<i64>(file, &kernel::FILE_REF) < 0 }
     } else if kernel::FILE_COUNT.load() != ABSENT {
-        read::<i64>(file, &kernel::FILE_COUNT) == 0
+        // SAFETY: as above.
+        unsafe { R::read::<i64>(file, &kernel::FILE_COUNT) == 0 }
     } else {
         return 0;
     };

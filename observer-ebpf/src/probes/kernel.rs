@@ -39,9 +39,16 @@ pub(super) trait Read {
     /// The `T` at `offset` from `base`.
     ///
     /// # Safety
-    /// `base` is the hook's own argument, and `offset` that of a member of the struct that
-    /// BTF says it points to.
+    /// `base` is the hook's own argument or was read from there, and `offset` that of a member of
+    /// the struct that BTF says it points to.
     unsafe fn read<T: Copy + Default>(base: Pointer, offset: &Offset) -> T;
+
+    /// The same socket as a `struct tcp_sock`, of which a hook's argument is only the first
+    /// member; NULL where it is none.
+    ///
+    /// # Safety
+    /// `sock` is the hook's own argument, a `struct sock`.
+    unsafe fn tcp(sock: Pointer) -> Pointer;
 }
 
 /// A load that the verifier allows because it knows the argument's type from BTF.
@@ -58,6 +65,12 @@ impl Read for Direct {
         // load by giving zero.
         unsafe { base.byte_add(offset as usize).cast::<T>().read_volatile() }
     }
+
+    #[inline(always)]
+    unsafe fn tcp(sock: Pointer) -> Pointer {
+        // SAFETY: the helper looks what sort of socket it is.
+        unsafe { generated::bpf_skc_to_tcp_sock(sock.cast_mut()) }.cast()
+    }
 }
 
 /// A copy through `bpf_probe_read_kernel`, from any address.
@@ -67,6 +80,11 @@ impl Read for Copied {
     #[inline(always)]
     unsafe fn read<T: Copy + Default>(base: Pointer, offset: &Offset) -> T {
         read(base, offset)
+    }
+
+    #[inline(always)]
+    unsafe fn tcp(sock: Pointer) -> Pointer {
+        sock
     }
 }
 

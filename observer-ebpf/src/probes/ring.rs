@@ -6,7 +6,7 @@
 use aya_ebpf::{
     helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
     macros::map,
-    maps::{PerCpuArray, RingBuf},
+    maps::{Array, PerCpuArray, RingBuf},
 };
 use observer_ebpf::wire::{Header, Kind};
 
@@ -19,6 +19,16 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// Records that found the ring full, by kind number.
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
+
+/// Not 0 while the agent sleeps until it is woken. While it works it looks again by itself, and a
+/// wake-up for each record that finds the ring empty would cost more than the record.
+#[map]
+static WAITING: Array<u32> = Array::with_max_entries(1, 0);
+
+/// `BPF_RB_NO_WAKEUP` of the UAPI.
+const NO_WAKEUP: u64 = 1;
+/// `BPF_RB_FORCE_WAKEUP` of the UAPI.
+const FORCE_WAKEUP: u64 = 2;
 
 /// Sends a record of `kind` about `sock`. `fill` writes all of `T` but the header at its start
 /// and the padding at its end.
@@ -48,7 +58,28 @@ pub(super) fn send<T: 'static>(kind: Kind, sock: Pointer, fill: impl FnOnce(*mut
         record.cast::<Header>().write(header);
     }
     fill(record);
-    entry.submit(0);
+    entry.submit(wake_up());
+}
+
+/// How the kernel is to treat a reader that sleeps: the first record after it said that it does
+/// wakes it.
+///
+/// The reader says so, then looks whether a record is reserved. A CPU may reserve and still see
+/// that nobody waits while the reader sees no record: then it sleeps until the next record, or its
+/// own deadline of a second at most.
+#[inline(always)]
+fn wake_up() -> u64 {
+    let Some(waiting) = WAITING.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the map holds a whole u32 there, which any CPU may write: at worst two wake the reader.
+    unsafe {
+        if waiting.read_volatile() == 0 {
+            return NO_WAKEUP;
+        }
+        waiting.write_volatile(0);
+    }
+    FORCE_WAKEUP
 }
 
 #[inline(always)]

@@ -85,12 +85,22 @@ unsafe fn matters<R: Read>(sock: Pointer, old: u8, new: u8) -> bool {
 
 #[inline(always)]
 unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: *mut c_void) {
+    // SAFETY: the caller vouches for `sock`.
+    let tcp = unsafe { R::tcp(sock) };
+    if tcp.is_null() {
+        return;
+    }
     let fill = |record: *mut StateChanged| {
-        // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
+        // SAFETY: `record` is a reserved record; `tcp` is a full TCP socket.
         unsafe {
-            fill::task(&raw mut (*record).task);
-            fill::tuple::<R>(&raw mut (*record).tuple, sock, &INET_SPORT);
-            fill::snapshot::<R>(&raw mut (*record).snapshot, sock, new);
+            let task = &raw mut (*record).task;
+            if made_by_a_task(new) {
+                fill::task(task);
+            } else {
+                fill::no_task(task);
+            }
+            fill::tuple::<R>(&raw mut (*record).tuple, tcp, &INET_SPORT);
+            fill::snapshot::<R>(&raw mut (*record).snapshot, tcp, new);
             (*record).snapshot.marks |= hashed;
             (*record).old_state = old;
             (*record).new_state = new;
@@ -98,4 +108,13 @@ unsafe fn report<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: 
     };
     let opens = new == state::SYN_SENT;
     stack::send_opening(Kind::StateChanged, sock, context, opens, fill);
+}
+
+/// A segment brings about the others, whatever task it interrupts.
+#[inline(always)]
+fn made_by_a_task(new: u8) -> bool {
+    new == state::SYN_SENT
+        || new == state::FIN_WAIT1
+        || new == state::LAST_ACK
+        || new == state::CLOSE
 }

@@ -6,10 +6,20 @@
 use super::Kind;
 
 /// The maps of the object.
-pub const MAPS: &[&str] = &["AYA_LOGS", "DROPS", "EVENTS", "MINISOCK_CALL", "SEEN"];
+pub const MAPS: &[&str] = &[
+    "AYA_LOGS",
+    "DROPS",
+    "EVENTS",
+    "MINISOCK_CALL",
+    "SEEN",
+    "WAITING",
+];
 
 /// The ring buffer of the records.
 pub const EVENTS: &str = "EVENTS";
+
+/// The array of one word in which the agent says that it sleeps until it is woken.
+pub const WAITING: &str = "WAITING";
 
 /// The per-CPU array that counts lost records, indexed by [`Kind`] number.
 pub const DROPS: &str = "DROPS";

@@ -13,8 +13,9 @@ use super::{Header, Snapshot, Task, Tuple};
 pub struct StateChanged {
     /// Kind, time, and the full socket.
     pub header: Header,
-    /// Who ran. Made the change where it is to SYN_SENT, FIN_WAIT1 or LAST_ACK, or to CLOSE
-    /// by a close, a disconnect or a failed connect.
+    /// Who ran, where the change is to SYN_SENT, FIN_WAIT1 or LAST_ACK, or to CLOSE; otherwise
+    /// zero. Made the change, but for one to CLOSE that is not by a close, a disconnect or a failed
+    /// connect.
     pub task: Task,
     /// The ends, as far as they are set.
     pub tuple: Tuple,

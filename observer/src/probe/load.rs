@@ -2,9 +2,9 @@
 //!
 //! Takes the wish and the facts; gives what is attached, or the reason why nothing is.
 
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
-use observer_ebpf::wire::manifest::{DROPS, EVENTS};
+use observer_ebpf::wire::manifest::{DROPS, EVENTS, WAITING};
 use observer_ebpf::wire::settings::STACKS;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -96,16 +96,23 @@ fn raise_memory_limit() {
     }
 }
 
-/// Takes the two maps that the agent reads out of the object.
-pub(super) fn maps(
-    ebpf: &mut Ebpf,
-) -> Result<(RingBuf<MapData>, PerCpuArray<MapData, u64>), StartError> {
+/// The maps that the agent reads, and the one in which it says that it sleeps.
+pub(super) struct Maps {
+    pub(super) events: RingBuf<MapData>,
+    pub(super) drops: PerCpuArray<MapData, u64>,
+    pub(super) waiting: Array<MapData, u32>,
+}
+
+/// Takes them out of the object.
+pub(super) fn maps(ebpf: &mut Ebpf) -> Result<Maps, StartError> {
     let mut take = |name| {
         ebpf.take_map(name)
             .ok_or_else(|| StartError::Load(format!("the object has no map {name}")))
     };
     let unusable = |error| StartError::Load(format!("a map of the object is unusable: {error}"));
-    let events = RingBuf::try_from(take(EVENTS)?).map_err(unusable)?;
-    let drops = PerCpuArray::try_from(take(DROPS)?).map_err(unusable)?;
-    Ok((events, drops))
+    Ok(Maps {
+        events: RingBuf::try_from(take(EVENTS)?).map_err(unusable)?,
+        drops: PerCpuArray::try_from(take(DROPS)?).map_err(unusable)?,
+        waiting: Array::try_from(take(WAITING)?).map_err(unusable)?,
+    })
 }

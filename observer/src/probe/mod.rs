@@ -25,7 +25,7 @@ use crate::event::Vocabulary;
 use crate::track::Sight;
 
 pub use kernel::Facts;
-pub use ring::Ring;
+pub use ring::{GATHER, Ring};
 
 /// Which twin of each probe to prefer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,9 +138,9 @@ pub fn attach(options: &Options) -> Result<Probes, StartError> {
     } else {
         None
     };
-    let (events, drops) = load::maps(&mut attached.ebpf)?;
+    let maps = load::maps(&mut attached.ebpf)?;
     let misses = misses::Misses::new(&attached.outcomes, &attached.ebpf);
-    let ring = Ring::new(events, drops, misses)
+    let ring = Ring::new(maps, misses)
         .map_err(|error| StartError::Load(format!("the ring cannot be polled: {error}")))?;
     let coverage = coverage::coverage(&attached.outcomes, &attached.layout.misread);
     Ok(Probes {

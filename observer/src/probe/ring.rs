@@ -1,26 +1,56 @@
 //! The ring buffer and the counters of what did not fit into it.
 //!
-//! Takes the object's two maps; gives records in the order in which the kernel reserved them.
-//! Never copies one.
+//! Takes the object's maps; gives records in the order in which the kernel reserved them.
+//! Never copies one. While records come it looks for more by itself, every few milliseconds;
+//! the probes wake it only where it has said that it sleeps.
 
 use std::fmt;
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Duration;
 
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use observer_ebpf::wire::Kind;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::sleep;
 
+use super::load::Maps;
 use super::misses::Misses;
+
+/// Once the ring has something, more follows: waiting this long saves a wake-up for each.
+pub const GATHER: Duration = Duration::from_millis(2);
 
 /// The ring buffer and the counters of what did not fit into it.
 pub struct Ring {
     events: AsyncFd<RingBuf<MapData>>,
+    waiting: Array<MapData, u32>,
     drops: PerCpuArray<MapData, u64>,
     misses: Misses,
-    /// The last drain stopped at its limit: the kernel wakes a reader only for a record that
-    /// finds the ring empty, so the next wait must not wait.
-    more: bool,
+    rest: Rest,
+}
+
+/// What the last drain found, and so how the next wait waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// More than its limit: not at all.
+    None,
+    /// Something: for a moment.
+    Gather,
+    /// Nothing: until it is woken.
+    Sleep,
+}
+
+impl Rest {
+    /// After a drain that took so many of at most `limit`.
+    fn after(taken: usize, limit: usize) -> Self {
+        match taken {
+            _ if taken >= limit => Self::None,
+            0 => Self::Sleep,
+            _ => Self::Gather,
+        }
+    }
 }
 
 impl fmt::Debug for Ring {
@@ -31,44 +61,51 @@ impl fmt::Debug for Ring {
 
 impl Ring {
     /// Needs a tokio runtime with IO around it.
-    pub(super) fn new(
-        events: RingBuf<MapData>,
-        drops: PerCpuArray<MapData, u64>,
-        misses: Misses,
-    ) -> io::Result<Self> {
+    pub(super) fn new(maps: Maps, misses: Misses) -> io::Result<Self> {
         #[expect(
             deprecated,
             reason = "what replaces it is unsafe; a ring buffer keeps its descriptor open"
         )]
-        let events = AsyncFd::with_interest(events, Interest::READABLE)?;
+        let events = AsyncFd::with_interest(maps.events, Interest::READABLE)?;
         Ok(Self {
             events,
-            drops,
+            waiting: maps.waiting,
+            drops: maps.drops,
             misses,
-            more: false,
+            rest: Rest::Sleep,
         })
     }
 
-    /// Waits until there is something to read. Drain the ring after each wait.
-    pub async fn readable(&mut self) -> io::Result<()> {
-        if !self.more {
-            self.events.readable_mut().await?.clear_ready();
+    /// Waits until it is worth the while to drain; drain the ring after each wait. Nothing is lost
+    /// where it is dropped before it is over.
+    pub async fn wait(&mut self) -> io::Result<()> {
+        match self.rest {
+            Rest::None => return Ok(()),
+            Rest::Gather => {}
+            Rest::Sleep => {
+                self.waiting.set(0, 1, 0).map_err(io::Error::other)?;
+                // A record that was reserved before that wakes nobody.
+                if !has_record(self.events.as_fd())? {
+                    self.events.readable_mut().await?.clear_ready();
+                }
+            }
         }
+        sleep(GATHER).await;
         Ok(())
     }
 
     /// Hands at most `limit` records to `take`, oldest first; returns how many.
     pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
         let events = self.events.get_mut();
-        self.more = true;
-        for taken in 0..limit {
-            let Some(record) = events.next() else {
-                self.more = false;
-                return taken;
-            };
+        let mut taken = 0;
+        while taken < limit
+            && let Some(record) = events.next()
+        {
             take(&record);
+            taken += 1;
         }
-        limit
+        self.rest = Rest::after(taken, limit);
+        taken
     }
 
     /// Records lost so far because the ring was full, indexed by `wire::Kind` number.
@@ -85,5 +122,30 @@ impl Ring {
     /// that no stand-in reported; indexed as [`Self::lost`], but far costlier to ask for.
     pub fn skipped(&self) -> [u64; Kind::SLOTS as usize] {
         self.misses.read()
+    }
+}
+
+/// Whether the ring holds a record, be it written in full or only reserved.
+fn has_record(ring: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut polled = [PollFd::from_borrowed_fd(ring, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut polled, Some(&at_once))?;
+    let [polled] = polled;
+    Ok(polled.revents().contains(PollFlags::IN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_sleeps_only_after_a_drain_that_found_nothing() {
+        assert_eq!(Rest::after(0, 8), Rest::Sleep);
+        assert_eq!(Rest::after(1, 8), Rest::Gather);
+        assert_eq!(Rest::after(7, 8), Rest::Gather);
+        assert_eq!(Rest::after(8, 8), Rest::None);
     }
 }
