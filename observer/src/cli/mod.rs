@@ -283,9 +283,10 @@ pub struct Probes {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
     pub without: Vec<Kind>,
 
-    /// Memory for records on their way from the kernel, a power of two
-    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = settings::ring_bytes)]
-    pub ring_size: u32,
+    /// Memory for records on their way from the kernel, a power of two [default: 4MiB for each CPU,
+    /// but 32MiB at least and 128MiB at most]
+    #[arg(long, value_name = "SIZE", value_parser = settings::ring_bytes)]
+    pub ring_size: Option<u32>,
 }
 
 impl Probes {

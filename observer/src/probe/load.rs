@@ -3,6 +3,7 @@
 //! Takes the wish and the facts; gives what is attached, or the reason why nothing is.
 
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
+use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use observer_ebpf::wire::manifest::{DROPS, EVENTS, WAITING};
 use observer_ebpf::wire::settings::STACKS;
@@ -18,6 +19,13 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ob
 /// aya-log's names for "nothing" and "everything".
 const LOG_NOTHING: u8 = 0;
 const LOG_EVERYTHING: u8 = u8::MAX;
+
+/// About 25,000 records.
+const RING_PER_CPU: u32 = 4 << 20;
+/// Of few CPUs: about half a second of what two make at their most.
+const LEAST_RING: u32 = 32 << 20;
+/// The kernel keeps all of it in memory.
+const MOST_RING: u32 = 128 << 20;
 
 /// The loaded object with what is attached of it.
 #[derive(Debug)]
@@ -70,10 +78,14 @@ fn object(options: &Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartEr
         LOG_NOTHING
     };
     let stacks = u32::from(options.stacks);
+    let ring_bytes = options.ring_bytes.unwrap_or_else(|| {
+        // What cannot be counted is taken for few.
+        default_ring_bytes(online_cpus().map_or(1, |cpus| cpus.len()))
+    });
     let mut loader = EbpfLoader::new();
     loader
         .btf(Some(btf))
-        .map_max_entries(EVENTS, options.ring_bytes)
+        .map_max_entries(EVENTS, ring_bytes)
         .override_global(aya_log::LEVEL, &log_level, true)
         .override_global(STACKS, &stacks, true);
     for (global, value) in &layout.globals {
@@ -82,6 +94,12 @@ fn object(options: &Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartEr
     loader
         .load(OBJECT)
         .map_err(|error| obstacle::not_loaded(&error))
+}
+
+/// Each CPU can fill its share, and the agent may have to wait for a CPU for so long.
+fn default_ring_bytes(cpus: usize) -> u32 {
+    let share = u32::try_from(cpus).map_or(MOST_RING, |cpus| cpus.saturating_mul(RING_PER_CPU));
+    share.clamp(LEAST_RING, MOST_RING).next_power_of_two()
 }
 
 /// Before 5.11 the kernel counts BPF maps as locked memory of the user. Where the limit cannot
@@ -115,4 +133,18 @@ pub(super) fn maps(ebpf: &mut Ebpf) -> Result<Maps, StartError> {
         drops: PerCpuArray::try_from(take(DROPS)?).map_err(unusable)?,
         waiting: Array::try_from(take(WAITING)?).map_err(unusable)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_grows_with_the_cpus_within_bounds() {
+        let mib = [0, 1, 8, 9, 17, 32, 33, 4096, usize::MAX].map(default_ring_bytes);
+        assert_eq!(
+            mib.map(|bytes| bytes >> 20),
+            [32, 32, 32, 64, 128, 128, 128, 128, 128]
+        );
+    }
 }

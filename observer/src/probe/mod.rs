@@ -50,8 +50,9 @@ pub struct Options {
     pub without: Vec<Kind>,
     /// Whether the probes may log (`aya-log`).
     pub kernel_log: bool,
-    /// Bytes of the ring buffer: a power of two, a multiple of the page size.
-    pub ring_bytes: u32,
+    /// Bytes of the ring buffer: a power of two, a multiple of the page size. `None`: as many as
+    /// fit the CPUs.
+    pub ring_bytes: Option<u32>,
     /// Whether the user stack follows the records of those who connect and accept.
     pub stacks: bool,
 }
