@@ -27,6 +27,8 @@ pub mod probe;
 
 pub mod clock;
 
+pub mod memory;
+
 pub mod netns;
 
 pub mod stop;

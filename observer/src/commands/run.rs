@@ -19,6 +19,7 @@ use crate::auditor::Auditor;
 use crate::cli::{Log, Run};
 use crate::clock::Clock;
 use crate::http::{self, Site, Terms};
+use crate::memory;
 use crate::netns::{self, Namespace};
 use crate::probe::{self, Answer, Coverage, Probes};
 use crate::settings::Filter;
@@ -80,6 +81,7 @@ async fn observe(
         stacks: arguments.stacks,
         ..arguments.probes.options(log)
     })?;
+    memory::give_back();
     let coverage = probes.coverage.clone();
     if let Some(line) = &probes.not_granted {
         warn!("{line}");
