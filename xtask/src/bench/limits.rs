@@ -37,31 +37,21 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    fn key(self) -> &'static str {
+    /// Its key in the file, and what a row calls it.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::AddedOverFloor => "added_over_floor",
-            Self::AddedOverTcplife => "added_over_tcplife",
-            Self::AddedOverTcpstates => "added_over_tcpstates",
-            Self::OwnOverBare => "own_over_bare",
-            Self::EventsLost => "events_lost",
-            Self::StartRssAnon => "start_rss_anon_mib",
-            Self::OwnPerConnection => "own_us_per_connection",
-            Self::Scrape => "scrape_ms",
-            Self::Ready => "ready_s",
-        }
-    }
-
-    fn means(self) -> &'static str {
-        match self {
-            Self::AddedOverFloor => "added CPU, over the floor's",
-            Self::AddedOverTcplife => "added CPU, over tcplife's",
-            Self::AddedOverTcpstates => "added CPU, over tcpstates'",
-            Self::OwnOverBare => "own CPU, over that of a bare connection",
-            Self::EventsLost => "events lost",
-            Self::StartRssAnon => "RssAnon once ready, MiB",
-            Self::OwnPerConnection => "own CPU for both ends of a connection, µs",
-            Self::Scrape => "a scrape at the bound of series, ms",
-            Self::Ready => "ready with the most sockets, s",
+            Self::AddedOverFloor => ("added_over_floor", "added CPU, over the floor's"),
+            Self::AddedOverTcplife => ("added_over_tcplife", "added CPU, over tcplife's"),
+            Self::AddedOverTcpstates => ("added_over_tcpstates", "added CPU, over tcpstates'"),
+            Self::OwnOverBare => ("own_over_bare", "own CPU, over that of a bare connection"),
+            Self::EventsLost => ("events_lost", "events lost"),
+            Self::StartRssAnon => ("start_rss_anon_mib", "RssAnon once ready, MiB"),
+            Self::OwnPerConnection => (
+                "own_us_per_connection",
+                "own CPU for both ends of a connection, µs",
+            ),
+            Self::Scrape => ("scrape_ms", "a scrape at the bound of series, ms"),
+            Self::Ready => ("ready_s", "ready with the most sockets, s"),
         }
     }
 }
@@ -107,7 +97,7 @@ impl Limits {
 
     /// Samples hold if even their upper quartile does.
     pub(super) fn check(&self, limit: Limit, samples: &[f64]) -> Result<Check> {
-        let key = limit.key();
+        let (key, row) = limit.words();
         let guard = self.guards.get(key);
         let at_most = *guard
             .or_else(|| self.goals.get(key))
@@ -120,7 +110,7 @@ impl Limits {
             Some(_) => Outcome::NotReached,
         };
         Ok(Check {
-            row: limit.means(),
+            row,
             measured,
             at_most,
             outcome,
@@ -206,7 +196,7 @@ mod tests {
             .chain(limits.goals.keys())
             .map(String::as_str)
             .collect();
-        let wanted: BTreeSet<&str> = ALL.iter().map(|it| it.key()).collect();
+        let wanted: BTreeSet<&str> = ALL.iter().map(|it| it.words().0).collect();
         assert_eq!(keys.len(), ALL.len());
         assert_eq!(keys.into_iter().collect::<BTreeSet<_>>(), wanted);
     }

@@ -44,7 +44,7 @@ pub(super) fn measure(agent: &Path, options: &Options) -> Result<Section> {
     let statistics = Statistics::on()?;
     let running = Observer::start(agent, &[])?;
     let of_programs = || -> Result<BTreeMap<String, (u64, u64)>> {
-        let programs = bpftool::programs_of(bpftool, running.pid())?;
+        let programs = bpftool::attached_by(bpftool, running.pid())?;
         let figures = |it: bpftool::Program| (it.name, (it.run_cnt, it.run_time_ns));
         Ok(programs.into_iter().map(figures).collect())
     };

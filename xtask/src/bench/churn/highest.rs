@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::thread::{self, available_parallelism};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
 
@@ -90,6 +90,12 @@ fn one(stage: &Stage, contender: Contender, threads: u32, seconds: u64) -> Resul
     let few = stage.run(contender, Churn::new(1, FEW, seconds)?)?;
     // Headings and what else goes on are far less than half a line for each.
     let lines_each = (few.told + few.made.connections / 2) / few.made.connections;
+    ensure!(
+        lines_each > 0,
+        "{} lines about {} connections",
+        few.told,
+        few.made.connections
+    );
     thread::sleep(REST);
     let sample = stage.run(contender, Churn::new(threads, MOST, seconds)?)?;
     let due = lines_each * sample.made.connections;

@@ -37,7 +37,7 @@ fn stage(agent: &Path, tools: &Tools) -> Result<Stage> {
         None => None,
         Some(bpftool) => {
             let running = Observer::start(agent, &[])?;
-            let programs = bpftool::programs_of(bpftool, running.pid())?;
+            let programs = bpftool::attached_by(bpftool, running.pid())?;
             running.stop()?;
             let names: Vec<&str> = programs.iter().map(|it| it.name.as_str()).collect();
             Some(floor::hooks(&names)?)

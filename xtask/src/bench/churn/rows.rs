@@ -148,24 +148,17 @@ pub(super) fn checks(stage: &Stage, rounds: &[Vec<Sample>], limits: &Limits) -> 
     let lost = each(rounds, |round| {
         Some(number(find(round, Contender::Agent)?.lost()))
     });
+    // One lost event in one round is one too many.
+    let lost = lost.into_iter().reduce(f64::max);
+    let lost: Vec<f64> = lost.into_iter().collect();
     Ok(vec![
         over(Limit::AddedOverFloor, Contender::Floor)?,
         over(Limit::AddedOverTcplife, Contender::Tcplife)?,
         over(Limit::AddedOverTcpstates, Contender::Tcpstates)?,
         limits.check(Limit::OwnOverBare, &share)?,
         limits.check(Limit::OwnPerConnection, &micro)?,
-        limits.check(Limit::EventsLost, &worst(&lost))?,
+        limits.check(Limit::EventsLost, &lost)?,
     ])
-}
-
-/// The worst of some samples: one lost event in one round is one too many.
-pub(super) fn worst(samples: &[f64]) -> Vec<f64> {
-    samples
-        .iter()
-        .copied()
-        .max_by(f64::total_cmp)
-        .into_iter()
-        .collect()
 }
 
 #[cfg(test)]
