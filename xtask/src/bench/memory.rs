@@ -3,6 +3,7 @@
 //! Takes the agent; gives RssAnon of an agent of its own for each size.
 
 use std::fmt::Write as _;
+use std::mem;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -23,6 +24,8 @@ const SIZES: [u64; 2] = [10_000, 100_000];
 /// Of the churn afterwards.
 const CHURN: u64 = 200_000;
 const SECONDS: u64 = 120;
+/// Ends between two looks that are others'.
+const FEW: u64 = 100;
 /// How long the agent may need to hear of the last of them.
 const HEARS: Duration = Duration::from_secs(30);
 /// Between the last event and the look at its memory.
@@ -36,6 +39,8 @@ struct Row {
     closing_kib: u64,
     closed_kib: u64,
     churned_kib: u64,
+    /// Events, of all of it.
+    lost: u64,
 }
 
 /// Measures each size.
@@ -71,14 +76,13 @@ fn one(agent: &Path, connections: u64) -> Result<Row> {
     held.close_clients()?;
     let closing_kib = memory()?;
     drop(held);
-    wait_for("the agent to see the ends", HEARS, || {
-        Ok((running.counted()?.ended - before.ended >= ends).then_some(()))
-    })?;
+    settled(&running)?;
     let closed_kib = memory()?;
     let mut load = Churn::new(1, CHURN, SECONDS)?;
     load.go()?;
     drop(load);
     let churned_kib = memory()?;
+    let lost = running.counted()?.lost - before.lost;
     running.stop()?;
     Ok(Row {
         connections,
@@ -87,6 +91,19 @@ fn one(agent: &Path, connections: u64) -> Result<Row> {
         closing_kib,
         closed_kib,
         churned_kib,
+        lost,
+    })
+}
+
+/// Waits until no more ends are told. Not for all of them: so many that close at once may be more
+/// than the ring holds.
+fn settled(running: &Observer) -> Result<()> {
+    let mut last = running.counted()?.ended;
+    wait_for("the agent to see the ends", HEARS, || {
+        thread::sleep(SETTLES);
+        let ended = running.counted()?.ended;
+        // To look is a connection too.
+        Ok((ended - mem::replace(&mut last, ended) < FEW).then_some(()))
     })
 }
 
@@ -94,16 +111,18 @@ fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "## Memory by connections\n\nRssAnon, MiB. *Closing*: the client has closed, the server \
          has not. *Bytes an end*: what grew from the start until all were closing, over both ends \
-         of each. *After churn*: after {CHURN} more that were opened and closed at once.\n\n\
-         | connections | at start | open | closing | closed | after churn | bytes an end |\n\
-         |--:|--:|--:|--:|--:|--:|--:|\n"
+         of each. *After churn*: after {CHURN} more that were opened and closed at once. *Lost*: events of all \
+         this; the processes that hold the connections close theirs all at the same time, more \
+         of them in a moment than any churn.\n\n\
+         | connections | at start | open | closing | closed | after churn | bytes an end | lost |\n\
+         |--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
     for row in rows {
         let mib = |kib: u64| number(kib) / 1024.0;
         let grown = row.closing_kib.saturating_sub(row.start_kib) * 1024;
         let _infallible = writeln!(
             text,
-            "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.0} |",
+            "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.0} | {} |",
             row.connections,
             mib(row.start_kib),
             mib(row.live_kib),
@@ -111,6 +130,7 @@ fn table(rows: &[Row]) -> String {
             mib(row.closed_kib),
             mib(row.churned_kib),
             ratio(number(grown), number(2 * row.connections)),
+            row.lost,
         );
     }
     text
@@ -129,9 +149,10 @@ mod tests {
             closing_kib: 3072,
             closed_kib: 1024,
             churned_kib: 1536,
+            lost: 7,
         };
         let text = table(&[row]);
-        let expected = "| 1024 | 1.0 | 2.0 | 3.0 | 1.0 | 1.5 | 1024 |";
+        let expected = "| 1024 | 1.0 | 2.0 | 3.0 | 1.0 | 1.5 | 1024 | 7 |";
         assert_eq!(text.lines().last(), Some(expected));
     }
 }

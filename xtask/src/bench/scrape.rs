@@ -29,17 +29,20 @@ const MANY: u8 = 40;
 const EACH: usize = 10;
 /// Processes that leak, each an interpreter.
 const LEAKERS: u8 = 12;
+/// Network namespaces whose counters have series of their own, and one whose have not.
+const AUDITED: usize = 5;
 const PORT: u16 = 5000;
 const SCRAPES: usize = 100;
 
 /// Measures it.
 pub(super) fn measure(agent: &Path, limits: &Limits) -> Result<Section> {
-    let watching = Watching::start(agent, &[])?;
+    let enter = || (0..AUDITED).map(|_| Net::enter_plain()).collect();
+    let audited: Vec<Net> = on_a_thread(enter)?;
+    let paths: Vec<String> = audited.iter().map(Net::path).collect();
+    let options: Vec<&str> = paths.iter().flat_map(|path| ["--netns", path]).collect();
+    let watching = Watching::start(agent, &options)?;
     let first = Scrape::of(watching.address)?;
-    let made = thread::scope(|scope| {
-        let made = scope.spawn(fill).join();
-        made.map_err(|_panic| anyhow!("the load panicked"))?
-    })?;
+    let made = on_a_thread(fill)?;
     // What leaks is told two censuses after it is old enough.
     watching.after_censuses(4)?;
     let scrapes = (0..SCRAPES).map(|_| Scrape::of(watching.address));
@@ -80,6 +83,14 @@ pub(super) fn measure(agent: &Path, limits: &Limits) -> Result<Section> {
     })
 }
 
+/// Runs what changes its thread's name and namespace.
+fn on_a_thread<T: Send>(run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let done = scope.spawn(run).join();
+        done.map_err(|_panic| anyhow!("the load panicked"))?
+    })
+}
+
 /// What stays until the scrapes are over.
 struct Made {
     _open: Vec<(TcpStream, TcpStream)>,
@@ -89,7 +100,7 @@ struct Made {
     _net: Net,
 }
 
-/// On a thread of its own: it changes its name and its namespace.
+/// Needs a thread of its own.
 fn fill() -> Result<Made> {
     let net = Net::enter_plain()?;
     let resident = Program::resident()?;

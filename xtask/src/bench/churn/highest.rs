@@ -114,26 +114,28 @@ fn one(stage: &Stage, contender: Contender, threads: u32, seconds: u64) -> Resul
 fn table(stage: &Stage, rows: &BTreeMap<Contender, Row>, threads: u32) -> String {
     let mut text = format!(
         "## The highest churn\n\n\
-         As many connections as {threads} threads make while a watcher runs. *Missing*: of the \
+         As many connections as {threads} threads make while a watcher runs: one that costs more \
+         leaves time for fewer, and yet may not keep up with those. *Missing*: of the \
          lines (of the agent: ends) that these connections would make if none was lost.\n\n\
-         | watcher | s | connections a second | lines each | missing | says it lost, events |\n\
-         |---|--:|--:|--:|--:|--:|\n"
+         | watcher | s | connections a second | own, µs each | lines each | missing | says it lost, events |\n\
+         |---|--:|--:|--:|--:|--:|--:|\n"
     );
     for contender in TELLERS {
         let name = contender.name();
         let _infallible = match (rows.get(&contender), stage.missing(contender)) {
             (Some(row), _) => writeln!(
                 text,
-                "| {name} | {:.0} | {:.0} | {} | {:.2} % | {} |",
+                "| {name} | {:.0} | {:.0} | {:.2} | {} | {:.2} % | {} |",
                 number(row.sample.made.wall_ns) / 1e9,
                 row.per_second,
+                row.sample.own_each_ns() / 1e3,
                 row.lines_each,
                 row.missing * 100.0,
                 row.sample.said_lost
             ),
             (None, why) => writeln!(
                 text,
-                "| {name} | {} | – | – | – | – |",
+                "| {name} | {} | – | – | – | – | – |",
                 why.unwrap_or("not run")
             ),
         };

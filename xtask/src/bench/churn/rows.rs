@@ -53,14 +53,14 @@ pub(super) fn table(
 ) -> String {
     let mut text = format!(
         "## CPU for a connection over loopback\n\n\
-         Connect, accept, close on both sides; {} threads, {} connections a run, {} rounds of all \
-         in turn; medians, with the quartiles in brackets. *Cost*: CPU of the load's own process \
+         Connect, accept, close on both sides. Threads: {}; connections a run: {}; rounds of all \
+         in turn: {}. Medians, with the quartiles in brackets. *Cost*: CPU of the load's own process \
          (`CLOCK_PROCESS_CPUTIME_ID`), the kernel's work and every probe in it. *Added*: over \
          bare in the same round. *Own*: user and system time of the watcher. Where a kernel \
          accounts for interrupts apart (`CONFIG_IRQ_TIME_ACCOUNTING`), the clock leaves out what \
          runs in softirqs, and these figures are too low. The floor is one empty program on each \
          hook that the agent attached: {}.\n\n\
-         | watcher | cost, µs | added, µs | agent's added over its | own, µs |\n\
+         | watcher | cost, µs | added, µs | agent's added, over its | own, µs |\n\
          |---|--:|--:|--:|--:|\n",
         options.threads,
         options.connections,
