@@ -78,8 +78,8 @@ fn one(agent: &Path, connections: u64) -> Result<Row> {
     drop(held);
     settled(&running)?;
     let closed_kib = memory()?;
-    let mut load = Churn::new(1, CHURN, SECONDS)?;
-    load.go()?;
+    let mut load = Churn::new(1, SECONDS)?;
+    load.go(CHURN)?;
     drop(load);
     let churned_kib = memory()?;
     let lost = running.counted()?.lost - before.lost;

@@ -48,9 +48,9 @@ pub(super) fn measure(agent: &Path, options: &Options) -> Result<Section> {
         let figures = |it: bpftool::Program| (it.name, (it.run_cnt, it.run_time_ns));
         Ok(programs.into_iter().map(figures).collect())
     };
-    let mut load = Churn::new(options.threads, options.connections, SECONDS)?;
+    let mut load = Churn::new(options.threads, SECONDS)?;
     let before = of_programs()?;
-    let made = load.go()?;
+    let made = load.go(options.connections)?;
     let after = of_programs()?;
     drop(load);
     running.stop()?;

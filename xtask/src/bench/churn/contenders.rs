@@ -87,12 +87,28 @@ pub struct Tools {
     pub ss: Option<PathBuf>,
 }
 
+/// What a load is to make while somebody watches.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) load: &'a mut Churn,
+    pub(super) connections: u64,
+}
+
+impl Work<'_> {
+    fn go(&mut self) -> Result<Made> {
+        self.load.go(self.connections)
+    }
+}
+
 /// One run of the load under one contender.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Sample {
     pub(super) contender: Contender,
     /// What the load made and cost.
     pub(super) made: Made,
+    /// What one connection cost with nobody watching, just before and just after, ns; 0 if that
+    /// was not looked at.
+    pub(super) bare_ns: f64,
     /// CPU of the contender's own processes, ns.
     pub(super) own_ns: u64,
     /// Lines of a tool, or connection ends of the agent.
@@ -106,7 +122,12 @@ pub(super) struct Sample {
 impl Sample {
     /// CPU of the load for one connection, ns.
     pub(super) fn each_ns(&self) -> f64 {
-        number(self.made.cpu_ns) / number(self.made.connections)
+        self.made.each_ns()
+    }
+
+    /// CPU that the contender added to it, ns.
+    pub(super) fn added_ns(&self) -> f64 {
+        self.each_ns() - self.bare_ns
     }
 
     /// The contender's own CPU for one connection, ns.
@@ -140,45 +161,46 @@ impl Stage {
     }
 
     /// One run.
-    pub(super) fn run(&self, contender: Contender, mut load: Churn) -> Result<Sample> {
+    pub(super) fn run(&self, contender: Contender, mut work: Work<'_>) -> Result<Sample> {
         let tool = |program: &Option<PathBuf>, arguments| {
             let program = program.clone().context("it is missing")?;
             Ok::<_, anyhow::Error>(Line { program, arguments })
         };
         let tools = &self.tools;
         match contender {
-            Contender::Bare => Ok(silent(contender, load.go()?, Duration::ZERO)),
+            Contender::Bare => Ok(silent(contender, work.go()?, Duration::ZERO)),
             Contender::Floor => {
                 let floor = Floor::attach(self.hooks.as_ref().context("no hooks known")?)?;
-                let made = load.go()?;
+                let made = work.go()?;
                 drop(floor);
                 Ok(silent(contender, made, Duration::ZERO))
             }
-            Contender::Agent => self.observed(load),
-            Contender::Tcplife => self.traced(contender, &tool(&tools.tcplife, &[])?, load),
-            Contender::Tcpstates => self.traced(contender, &tool(&tools.tcpstates, &[])?, load),
+            Contender::Agent => self.observed(work),
+            Contender::Tcplife => self.traced(contender, &tool(&tools.tcplife, &[])?, work),
+            Contender::Tcpstates => self.traced(contender, &tool(&tools.tcpstates, &[])?, work),
             Contender::Bpftrace => {
-                self.traced(contender, &tool(&tools.bpftrace, &["-e", SCRIPT])?, load)
+                self.traced(contender, &tool(&tools.bpftrace, &["-e", SCRIPT])?, work)
             }
             Contender::Ss => {
                 let ss = tools.ss.as_ref().context("it is missing")?;
-                let polled = Polled::start(ss, &load.netns())?;
-                let made = load.go()?;
+                let polled = Polled::start(ss, &work.load.netns())?;
+                let made = work.go()?;
                 Ok(silent(contender, made, polled.stop()?))
             }
         }
     }
 
-    fn observed(&self, mut load: Churn) -> Result<Sample> {
+    fn observed(&self, mut work: Work<'_>) -> Result<Sample> {
         let agent = Observer::start(&self.agent, &[])?;
         let before = agent.counted()?;
         let cpu = agent.cpu()?;
-        let made = load.go()?;
+        let made = work.go()?;
         let (after_cpu, after) = agent.caught_up(before, 2 * made.connections)?;
         agent.stop()?;
         Ok(Sample {
             contender: Contender::Agent,
             made,
+            bare_ns: 0.0,
             own_ns: nanoseconds(after_cpu.saturating_sub(cpu)),
             told: after.ended - before.ended,
             said_lost: after.lost - before.lost,
@@ -186,11 +208,11 @@ impl Stage {
         })
     }
 
-    fn traced(&self, contender: Contender, line: &Line, mut load: Churn) -> Result<Sample> {
+    fn traced(&self, contender: Contender, line: &Line, mut work: Work<'_>) -> Result<Sample> {
         let bpftool = self.tools.bpftool.as_ref().context("bpftool is missing")?;
         let tool = Tool::start(line, bpftool)?;
         let cpu = tool.cpu()?;
-        let made = load.go()?;
+        let made = work.go()?;
         let own = tool.caught_up()?.saturating_sub(cpu);
         let told = tool.stop()?;
         Ok(Sample {
@@ -205,6 +227,7 @@ fn silent(contender: Contender, made: Made, own: Duration) -> Sample {
     Sample {
         contender,
         made,
+        bare_ns: 0.0,
         own_ns: nanoseconds(own),
         told: 0,
         said_lost: 0,

@@ -1,6 +1,6 @@
 //! The highest churn that the machine can make, and who misses what of it.
 //!
-//! Takes a [`Stage`](super::contenders::Stage); gives how many connections a second there were
+//! Takes a [`Stage`]; gives how many connections a second there were
 //! under each contender, and what share of them it did not tell. The agent has the load for a
 //! minute, the others for some seconds.
 
@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
 
-use super::contenders::{Contender, Sample, Stage};
+use super::contenders::{Contender, Sample, Stage, Work};
 use super::{REST, stage};
 use crate::bench::limits::{Limit, Limits};
 use crate::bench::load::Churn;
@@ -87,7 +87,13 @@ const TELLERS: [Contender; 4] = [
 
 fn one(stage: &Stage, contender: Contender, threads: u32, seconds: u64) -> Result<Row> {
     thread::sleep(REST);
-    let few = stage.run(contender, Churn::new(1, FEW, seconds)?)?;
+    let few = stage.run(
+        contender,
+        Work {
+            load: &mut Churn::new(1, seconds)?,
+            connections: FEW,
+        },
+    )?;
     // Headings and what else goes on are far less than half a line for each.
     let lines_each = (few.told + few.made.connections / 2) / few.made.connections;
     ensure!(
@@ -97,7 +103,13 @@ fn one(stage: &Stage, contender: Contender, threads: u32, seconds: u64) -> Resul
         few.made.connections
     );
     thread::sleep(REST);
-    let sample = stage.run(contender, Churn::new(threads, MOST, seconds)?)?;
+    let sample = stage.run(
+        contender,
+        Work {
+            load: &mut Churn::new(threads, seconds)?,
+            connections: MOST,
+        },
+    )?;
     let due = lines_each * sample.made.connections;
     let missing = due.saturating_sub(sample.told);
     Ok(Row {

@@ -1,8 +1,8 @@
 //! What watching costs a connection: every contender under the same load, in turn.
 //!
-//! Takes a [`Stage`] and how many rounds; gives samples, tables and checks. The contenders of one
-//! round are compared with each other only, so that a machine that grows slower meanwhile changes
-//! no ratio.
+//! Takes a [`Stage`] and how many rounds; gives samples, tables and checks. What a contender adds is
+//! held against the moments before and after it, and those of one round against each other only,
+//! so that a machine that grows slower meanwhile changes no ratio.
 
 mod contenders;
 mod highest;
@@ -21,7 +21,7 @@ use super::agent::Observer;
 use super::limits::Limits;
 use super::load::Churn;
 use super::{Options, Section, bpftool, floor, say};
-use contenders::{Contender, Sample, Stage};
+use contenders::{Contender, Sample, Stage, Work};
 
 pub use contenders::Tools;
 pub(super) use highest::measure as highest;
@@ -61,9 +61,10 @@ pub(super) fn measure(agent: &Path, options: &Options, limits: &Limits) -> Resul
         for contender in &order {
             let sample = one(&stage, *contender, options)?;
             say(&format!(
-                "round {round}: {:28} {:7.2} µs, own {:6.2} µs",
+                "round {round}: {:28} {:7.2} µs, {:+7.2} added, own {:6.2}",
                 contender.name(),
                 sample.each_ns() / 1e3,
+                sample.added_ns() / 1e3,
                 sample.own_each_ns() / 1e3
             ))?;
             samples.push(sample);
@@ -90,15 +91,28 @@ pub(super) fn measure(agent: &Path, options: &Options, limits: &Limits) -> Resul
     })
 }
 
+/// One run, between two with nobody watching in the same process: what a connection costs differs
+/// from one process to the next, and from one moment to the next.
 fn one(stage: &Stage, contender: Contender, options: &Options) -> Result<Sample> {
     thread::sleep(REST);
-    let load = Churn::new(options.threads, options.connections, SECONDS)?;
-    let sample = stage
-        .run(contender, load)
-        .with_context(|| contender.name().to_owned())?;
+    let mut load = Churn::new(options.threads, SECONDS)?;
+    let connections = options.connections;
+    let half = connections / 2;
+    let before = load.go(half)?;
+    let work = Work {
+        load: &mut load,
+        connections,
+    };
+    let sample = stage.run(contender, work);
+    let sample = sample.with_context(|| contender.name().to_owned())?;
+    thread::sleep(REST);
+    let after = load.go(half)?;
     ensure!(sample.made.connections > 0, "the load made no connection");
     saw_something(&sample)?;
-    Ok(sample)
+    Ok(Sample {
+        bare_ns: f64::midpoint(before.each_ns(), after.each_ns()),
+        ..sample
+    })
 }
 
 /// A watcher that saw nothing costs nothing: that would be no measurement.

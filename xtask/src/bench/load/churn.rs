@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Load;
+use crate::bench::stats::number;
 use crate::scenario::clock::now;
 use crate::scenario::net::Net;
 
@@ -27,6 +28,7 @@ const FIRST_CLIENT_PORT: u32 = 10_000;
 /// Client addresses of one thread. The kernel takes a TIME_WAIT over a second after its end
 /// (`tcp_twsk_unique`): no thread makes this many times [`PORTS`] connections in that time.
 const ADDRESSES: u32 = 8;
+const PAIRS: u64 = (ADDRESSES * PORTS) as u64;
 /// Looks at the clock between so many connections.
 const CLOCK: u64 = 64;
 
@@ -44,31 +46,54 @@ pub(in crate::bench) struct Made {
     pub(in crate::bench) wall_ns: u64,
 }
 
-/// Makes room for the TIME_WAIT of every pair of addresses.
-pub(super) fn prepare(load: &Load, net: &Net) -> Result<()> {
-    let pairs = u64::from(load.threads) * u64::from(ADDRESSES * PORTS);
-    net.set("tcp_max_tw_buckets", &(2 * pairs).to_string())?;
-    // 2, the kernel's own default: over loopback.
-    net.set("tcp_tw_reuse", "2")
+impl Made {
+    /// CPU of one connection, ns.
+    pub(in crate::bench) fn each_ns(&self) -> f64 {
+        number(self.cpu_ns) / number(self.connections)
+    }
 }
 
-/// Makes the connections.
-pub(super) fn run(load: &Load) -> Result<Made> {
+/// What one thread connects to, and how often it has.
+#[derive(Debug)]
+pub(super) struct Lane {
+    number: u8,
+    listener: TcpListener,
+    to: SocketAddrV4,
+    made: u64,
+}
+
+/// Makes room for the TIME_WAIT of every pair of addresses, and listens.
+pub(super) fn prepare(load: &Load, net: &Net) -> Result<Vec<Lane>> {
+    let pairs = u64::from(load.threads) * PAIRS;
+    net.set("tcp_max_tw_buckets", &(2 * pairs).to_string())?;
+    // 2, the kernel's own default: over loopback.
+    net.set("tcp_tw_reuse", "2")?;
+    let lane = |number| {
+        let number = u8::try_from(number).context("too many threads")?;
+        ensure!(number < 250, "too many threads");
+        let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, FIRST_SERVER_PORT + u16::from(number));
+        Ok(Lane {
+            number,
+            listener: TcpListener::bind(to)?,
+            to,
+            made: 0,
+        })
+    };
+    (0..load.threads).map(lane).collect()
+}
+
+/// Makes so many connections, fewer if the time is over.
+pub(super) fn run(lanes: &mut [Lane], connections: u64, seconds: u64) -> Result<Made> {
     let before = Usage::of_this_process()?;
     let start = now();
-    let end = start + Duration::from_secs(load.seconds);
-    let share = |number: u32| {
-        let threads = u64::from(load.threads);
-        let rest = u64::from(u64::from(number) < load.connections % threads);
-        load.connections / threads + rest
-    };
+    let end = start + Duration::from_secs(seconds);
+    let share = connections.div_ceil(lanes.len() as u64);
     let connections = thread::scope(|scope| {
-        let start = |number| {
-            let share = share(number);
-            scope.spawn(move || lane(number, share, end))
-        };
-        let lanes: Vec<_> = (0..load.threads).map(start).collect();
-        let made = lanes.into_iter().map(|lane| match lane.join() {
+        let running: Vec<_> = lanes
+            .iter_mut()
+            .map(|lane| scope.spawn(move || lane.run(share, end)))
+            .collect();
+        let made = running.into_iter().map(|lane| match lane.join() {
             Ok(made) => made,
             Err(_panic) => bail!("a thread of the load panicked"),
         });
@@ -83,6 +108,41 @@ pub(super) fn run(load: &Load) -> Result<Made> {
         system_ns: nanoseconds(after.system.saturating_sub(before.system))?,
         wall_ns: nanoseconds(wall)?,
     })
+}
+
+impl Lane {
+    /// Gives how many it made.
+    fn run(&mut self, share: u64, end: Instant) -> Result<u64> {
+        for made in 0..share {
+            if made.is_multiple_of(CLOCK) && now() >= end {
+                return Ok(made);
+            }
+            self.one(u32::try_from(self.made % PAIRS)?)?;
+            self.made += 1;
+        }
+        Ok(share)
+    }
+
+    /// Opens one, closes one side, sees the end on the other, closes that. Every second one is
+    /// closed by the server first; PAIRS is even, so that a pair of addresses always has the same
+    /// order.
+    fn one(&self, pair: u32) -> Result<()> {
+        let address = Ipv4Addr::new(127, 1 + self.number, 0, u8::try_from(1 + pair / PORTS)?);
+        let port = u16::try_from(FIRST_CLIENT_PORT + pair % PORTS)?;
+        let client = connect(SocketAddrV4::new(address, port), self.to)?;
+        let (server, _) = self.listener.accept()?;
+        let (first, mut second) = if pair.is_multiple_of(2) {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        drop(first);
+        ensure!(
+            second.read(&mut [0])? == 0,
+            "data came though none was sent"
+        );
+        Ok(())
+    }
 }
 
 /// What this process has used so far.
@@ -110,45 +170,6 @@ fn duration(time: TimeVal) -> Result<Duration> {
 
 fn nanoseconds(time: Duration) -> Result<u64> {
     Ok(u64::try_from(time.as_nanos())?)
-}
-
-/// One thread's connections; gives how many it made.
-fn lane(number: u32, share: u64, end: Instant) -> Result<u64> {
-    let number = u8::try_from(number).context("too many threads")?;
-    ensure!(number < 250, "too many threads");
-    let port = FIRST_SERVER_PORT + u16::from(number);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-    let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-    for made in 0..share {
-        if made.is_multiple_of(CLOCK) && now() >= end {
-            return Ok(made);
-        }
-        one(number, u32::try_from(made % PAIRS)?, &listener, to)?;
-    }
-    Ok(share)
-}
-
-const PAIRS: u64 = (ADDRESSES * PORTS) as u64;
-
-/// Opens one, closes one side, sees the end on the other, closes that. Every second one is closed
-/// by the server first; PAIRS is even, so that a pair of addresses always has the same order.
-fn one(lane: u8, pair: u32, listener: &TcpListener, to: SocketAddrV4) -> Result<()> {
-    let address = Ipv4Addr::new(127, 1 + lane, 0, u8::try_from(1 + pair / PORTS)?);
-    let port = u16::try_from(FIRST_CLIENT_PORT + pair % PORTS)?;
-    let client = connect(SocketAddrV4::new(address, port), to)?;
-    let (server, _) = listener.accept()?;
-    let client_first = pair.is_multiple_of(2);
-    let (first, mut second) = if client_first {
-        (client, server)
-    } else {
-        (server, client)
-    };
-    drop(first);
-    ensure!(
-        second.read(&mut [0])? == 0,
-        "data came though none was sent"
-    );
-    Ok(())
 }
 
 /// A connection from an address and port of its own, which may have one in TIME_WAIT.

@@ -19,11 +19,10 @@ const BESIDE: u64 = 200;
 pub(in crate::bench) struct Churn(Process);
 
 impl Churn {
-    /// Starts it; it makes nothing yet.
-    pub(in crate::bench) fn new(threads: u32, connections: u64, seconds: u64) -> Result<Self> {
-        let threads = ("--threads", u64::from(threads));
-        let bounds = [("--connections", connections), ("--seconds", seconds)];
-        let mut process = Process::start(&[&[threads][..], &bounds].concat(), &[])?;
+    /// Starts it; it makes nothing yet, and nothing for longer than so many seconds at a time.
+    pub(in crate::bench) fn new(threads: u32, seconds: u64) -> Result<Self> {
+        let numbers = [("--threads", u64::from(threads)), ("--seconds", seconds)];
+        let mut process = Process::start(&numbers, &[])?;
         process.hear("ready")?;
         Ok(Self(process))
     }
@@ -33,9 +32,9 @@ impl Churn {
         format!("/proc/{}/ns/net", self.0.child.id())
     }
 
-    /// Lets it go, and waits until it has made them. The namespace stays.
-    pub(in crate::bench) fn go(&mut self) -> Result<Made> {
-        self.0.tell("go")?;
+    /// Lets it make so many, and waits for that. The namespace stays.
+    pub(in crate::bench) fn go(&mut self, connections: u64) -> Result<Made> {
+        self.0.tell(&connections.to_string())?;
         let line = self.0.line()?;
         serde_json::from_str(&line).with_context(|| format!("the load said: {line}"))
     }

@@ -30,7 +30,7 @@ pub(super) fn run(load: &Load, net: &Net) -> Result<()> {
         servers.push(listener.accept().context("cannot accept")?.0);
     }
     say("held")?;
-    if told()? {
+    if told()?.is_some() {
         drop(clients);
         say("closing")?;
         told()?;

@@ -24,10 +24,10 @@ pub struct Load {
     /// Threads that make connections; each has a listener of its own
     #[arg(long, default_value_t = 1)]
     threads: u32,
-    /// Connections of all threads together
-    #[arg(long)]
+    /// Connections that are kept open
+    #[arg(long, default_value_t = 0)]
     connections: u64,
-    /// Stop after so many seconds
+    /// Make no more after so many seconds, each time
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Keep all connections open, until told to close their clients
@@ -43,12 +43,12 @@ pub fn run(load: &Load) -> Result<()> {
     if load.hold {
         return hold::run(load, &net);
     }
-    churn::prepare(load, &net)?;
+    let mut lanes = churn::prepare(load, &net)?;
     say("ready")?;
-    if told()? {
-        say(&serde_json::to_string(&churn::run(load)?)?)?;
-        // The namespace and its TIME_WAIT stay until the other side has counted.
-        told()?;
+    // The namespace and its TIME_WAIT stay until the other side has counted.
+    while let Some(connections) = told()? {
+        let made = churn::run(&mut lanes, connections.parse()?, load.seconds)?;
+        say(&serde_json::to_string(&made)?)?;
     }
     Ok(())
 }
@@ -57,7 +57,9 @@ fn say(line: &str) -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
-/// Waits for a line; `false` if none comes any more.
-fn told() -> Result<bool> {
-    Ok(std::io::stdin().lock().read_line(&mut String::new())? > 0)
+/// Waits for a line; `None` if none comes any more.
+fn told() -> Result<Option<String>> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line)?;
+    Ok((read > 0).then(|| line.trim_end().to_owned()))
 }
