@@ -49,6 +49,15 @@ impl Contender {
         Self::Ss,
     ];
 
+    /// In how many slices its connections are made, with as many of nobody's between them: the
+    /// floor adds so little that one slice would not tell it from noise.
+    pub(super) fn slices(self) -> u64 {
+        match self {
+            Self::Bare | Self::Floor => 10,
+            Self::Agent | Self::Tcplife | Self::Tcpstates | Self::Bpftrace | Self::Ss => 1,
+        }
+    }
+
     /// As the tables call it.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -123,6 +132,18 @@ impl Sample {
     /// CPU of the load for one connection, ns.
     pub(super) fn each_ns(&self) -> f64 {
         self.made.each_ns()
+    }
+
+    /// Both runs as one, but for what bare cost beside them.
+    pub(super) fn and(self, more: Self) -> Self {
+        Self {
+            made: self.made.and(more.made),
+            own_ns: self.own_ns + more.own_ns,
+            told: self.told + more.told,
+            said_lost: self.said_lost + more.said_lost,
+            events: self.events + more.events,
+            ..self
+        }
     }
 
     /// CPU that the contender added to it, ns.

@@ -20,6 +20,7 @@ use serde_json::json;
 use super::agent::Observer;
 use super::limits::Limits;
 use super::load::Churn;
+use super::stats::number;
 use super::{Options, Section, bpftool, floor, say};
 use contenders::{Contender, Sample, Stage, Work};
 
@@ -92,25 +93,31 @@ pub(super) fn measure(agent: &Path, options: &Options, limits: &Limits) -> Resul
 }
 
 /// One run, between two with nobody watching in the same process: what a connection costs differs
-/// from one process to the next, and from one moment to the next.
+/// from one process to the next, and from one moment to the next. Who comes and goes at once does
+/// so several times.
 fn one(stage: &Stage, contender: Contender, options: &Options) -> Result<Sample> {
     thread::sleep(REST);
     let mut load = Churn::new(options.threads, SECONDS)?;
-    let connections = options.connections;
-    let half = connections / 2;
-    let before = load.go(half)?;
-    let work = Work {
-        load: &mut load,
-        connections,
-    };
-    let sample = stage.run(contender, work);
-    let sample = sample.with_context(|| contender.name().to_owned())?;
-    thread::sleep(REST);
-    let after = load.go(half)?;
+    let slices = contender.slices();
+    let connections = options.connections / slices;
+    let (mut whole, mut bare) = (None::<Sample>, Vec::new());
+    for _ in 0..slices {
+        bare.push(load.go(connections / 2)?.each_ns());
+        let work = Work {
+            load: &mut load,
+            connections,
+        };
+        let sample = stage.run(contender, work);
+        let sample = sample.with_context(|| contender.name().to_owned())?;
+        whole = Some(whole.map_or(sample, |whole| whole.and(sample)));
+        thread::sleep(REST);
+        bare.push(load.go(connections / 2)?.each_ns());
+    }
+    let sample = whole.context("there is a slice")?;
     ensure!(sample.made.connections > 0, "the load made no connection");
     saw_something(&sample)?;
     Ok(Sample {
-        bare_ns: f64::midpoint(before.each_ns(), after.each_ns()),
+        bare_ns: bare.iter().sum::<f64>() / number(2 * slices),
         ..sample
     })
 }

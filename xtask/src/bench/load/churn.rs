@@ -47,6 +47,17 @@ pub(in crate::bench) struct Made {
 }
 
 impl Made {
+    /// Both together.
+    pub(in crate::bench) fn and(self, more: Self) -> Self {
+        Self {
+            connections: self.connections + more.connections,
+            cpu_ns: self.cpu_ns + more.cpu_ns,
+            user_ns: self.user_ns + more.user_ns,
+            system_ns: self.system_ns + more.system_ns,
+            wall_ns: self.wall_ns + more.wall_ns,
+        }
+    }
+
     /// CPU of one connection, ns.
     pub(in crate::bench) fn each_ns(&self) -> f64 {
         number(self.cpu_ns) / number(self.connections)
