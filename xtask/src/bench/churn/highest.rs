@@ -13,7 +13,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use serde_json::json;
 
-use super::contenders::{Contender, Sample, Stage, Work};
+use super::contenders::{Contender, Stage};
+use super::sample::{Sample, Work};
 use super::{REST, stage};
 use crate::bench::limits::{Limit, Limits};
 use crate::bench::load::Churn;

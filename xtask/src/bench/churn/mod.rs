@@ -8,6 +8,7 @@ mod contenders;
 mod highest;
 mod polled;
 mod rows;
+mod sample;
 mod tool;
 
 use std::path::Path;
@@ -22,7 +23,8 @@ use super::limits::Limits;
 use super::load::Churn;
 use super::stats::number;
 use super::{Options, Section, bpftool, floor, say};
-use contenders::{Contender, Sample, Stage, Work};
+use contenders::{Contender, Stage};
+use sample::{Sample, Work};
 
 pub use contenders::Tools;
 pub(super) use highest::measure as highest;

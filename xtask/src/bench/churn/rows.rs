@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::contenders::{Contender, Sample, Stage};
+use super::contenders::{Contender, Stage};
+use super::sample::Sample;
 use crate::bench::Options;
 use crate::bench::limits::{Check, Limit, Limits};
 use crate::bench::stats::{Quartiles, number, ratio};
@@ -48,11 +49,12 @@ pub(super) fn table(
         "## CPU for a connection over loopback\n\n\
          Connect, accept, close on both sides. Threads: {}; connections a run: {}; rounds of all \
          in turn: {}. Medians, with the quartiles in brackets. *Cost*: CPU of the load's own process \
-         (`CLOCK_PROCESS_CPUTIME_ID`), the kernel's work and every probe in it. *Added*: over \
-         as many connections by the same process, half just before and half just after, with \
-         nobody watching (bare and the floor: in ten slices); what bare \"adds\" is the error of that. *Own*: user and system time of the watcher. Where a kernel \
-         accounts for interrupts apart (`CONFIG_IRQ_TIME_ACCOUNTING`), the clock leaves out what \
-         runs in softirqs, and these figures are too low. The floor is one empty program on each \
+         (`CLOCK_PROCESS_CPUTIME_ID`), the kernel's work and every probe in it. *Added*: over as \
+         many connections by the same process, half just before and half just after, with nobody \
+         watching (bare and the floor: in ten slices); what bare \"adds\" is the error of that. \
+         *Own*: user and system time of the watcher. Where a kernel accounts for interrupts apart \
+         (`CONFIG_IRQ_TIME_ACCOUNTING`), the clock leaves out what runs in softirqs, and these \
+         figures are too low. The floor is one empty program on each \
          hook that the agent attached: {}.\n\n\
          | watcher | cost, µs | added, µs | agent's added, over its | own, µs |\n\
          |---|--:|--:|--:|--:|\n",
