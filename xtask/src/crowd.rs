@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::ops::Range;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::{self, JoinHandle, ScopedJoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::sys::resource::{Resource, getrlimit};
@@ -54,8 +54,10 @@ pub(crate) struct Counted {
 /// The sockets, and the thread that has them.
 #[derive(Debug)]
 pub(crate) struct Crowd {
-    orders: Sender<Order>,
+    /// `None` once no order will come.
+    orders: Option<Sender<Order>>,
     done: Receiver<Result<Counted>>,
+    thread: Option<JoinHandle<()>>,
     /// Inode number of the namespace.
     pub(crate) netns: u64,
 }
@@ -66,7 +68,7 @@ impl Crowd {
         let (orders, receive) = mpsc::channel();
         let (send, done) = mpsc::channel();
         let (send_netns, netns) = mpsc::channel();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("crowd".to_owned())
             .spawn(move || {
                 let mut place = match Place::new() {
@@ -84,8 +86,9 @@ impl Crowd {
             })?;
         match netns.recv() {
             Ok(netns) => Ok(Self {
-                orders,
+                orders: Some(orders),
                 done,
+                thread: Some(thread),
                 netns,
             }),
             Err(_) => Err(done.recv()?.err().context("the crowd did not come")?),
@@ -114,10 +117,22 @@ impl Crowd {
 
     fn order(&self, order: Order) -> Result<Counted> {
         let gone = |_| anyhow!("the thread of the crowd is gone");
-        self.orders.send(order).map_err(gone)?;
+        let orders = self.orders.as_ref();
+        let orders = orders.context("the thread of the crowd is gone")?;
+        orders.send(order).map_err(gone)?;
         self.done
             .recv()
             .context("the thread of the crowd is gone")?
+    }
+}
+
+impl Drop for Crowd {
+    /// Waits for the thread, which ends its programs: they would outlive this process.
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
     }
 }
 

@@ -50,8 +50,11 @@ enum Task {
         #[command(subcommand)]
         what: Option<Load>,
     },
-    /// Measures what the agent costs; tables in target/bench
-    Bench,
+    /// Measures what the agent costs, beside other tools; tables in target/bench
+    Bench(Bench),
+    /// The load of a measurement
+    #[command(hide = true)]
+    BenchLoad(xtask::bench::Load),
     /// Runs the agent under a real Prometheus with the alerts and dashboards that ship, and
     /// checks what they show
     E2e(End2End),
@@ -73,6 +76,27 @@ enum Task {
     },
     /// Runs the kernel tests on every kernel, each in a VM
     Vm(vm::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct Bench {
+    /// Only these parts [default: all]
+    parts: Vec<xtask::bench::Part>,
+    /// Rounds of all watchers in turn
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Threads that make the connections; a core that they leave is the watchers'
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=249))]
+    threads: u32,
+    /// Connections of one run
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
+    connections: u64,
+    /// Seconds of the highest churn with the agent
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Write the tables into README, if every guard holds
+    #[arg(long)]
+    readme: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -110,7 +134,8 @@ fn perform(task: Task) -> Result<()> {
         Task::Setup(args) => setup::main(&args),
         Task::Demo => demo(),
         Task::Load { what } => load(what.as_ref()),
-        Task::Bench => bench(),
+        Task::Bench(args) => bench(args),
+        Task::BenchLoad(args) => xtask::bench::load(&args),
         Task::E2e(args) => e2e(args),
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
@@ -138,9 +163,32 @@ fn load(what: Option<&Load>) -> Result<()> {
     }
 }
 
-fn bench() -> Result<()> {
+fn bench(args: Bench) -> Result<()> {
     setup::ensure(&[Part::Probes])?;
-    xtask::bench::run(&artifacts::agent()?, &place::target().join("bench"))
+    // The rows of a program that cannot be had say so.
+    if let Err(error) = setup::ensure(&[Part::Bench]) {
+        println!("setup: {error:#}");
+    }
+    let options = xtask::bench::Options {
+        parts: args.parts,
+        rounds: args.rounds,
+        threads: args.threads,
+        connections: args.connections,
+        seconds: args.seconds,
+        tools: xtask::bench::Tools {
+            tcplife: command::find("tcplife"),
+            tcpstates: command::find("tcpstates"),
+            bpftrace: command::find("bpftrace"),
+            bpftool: command::find("bpftool"),
+            ss: command::find("ss"),
+        },
+    };
+    let folder = place::target().join("bench");
+    let tables = xtask::bench::run(&artifacts::agent()?, &options, &folder)?;
+    if args.readme {
+        xtask::bench::write_readme(&place::repository().join("README.md"), &tables)?;
+    }
+    Ok(())
 }
 
 fn e2e(args: End2End) -> Result<()> {

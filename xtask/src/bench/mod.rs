@@ -1,29 +1,206 @@
 //! What the agent costs, measured: `cargo xtask bench`.
 //!
-//! Takes the agent's path and a folder; prints tables and leaves them there as Markdown and as
-//! JSON. Never judges: whoever compares two runs does. Needs root.
+//! Takes the agent's path, what to measure and a folder; prints tables and leaves them there as
+//! Markdown and as JSON. Fails if a guard of `limits.json` does not hold. Needs root. Never sends
+//! anything but over loopback, in network namespaces that it makes.
 
+mod agent;
+mod bpftool;
+mod churn;
+mod clock;
 mod enumeration;
+mod floor;
+mod limits;
+mod load;
+mod machine;
+mod memory;
+mod mounted;
+mod probes;
+mod readme;
+mod scrape;
+mod start;
+mod stats;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use serde_json::json;
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Map, Value, json};
 
-/// Runs every section.
-pub fn run(agent: &Path, folder: &Path) -> Result<()> {
-    let rows = enumeration::measure(agent)?;
-    let table = enumeration::table(&rows);
+use crate::load::raise_file_limit;
+use limits::{Check, Limits, Outcome};
+
+pub use churn::Tools;
+pub use load::{Load, run as load};
+
+/// A part of the measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// CPU that each watcher adds to a connection, and its own
+    Churn,
+    /// Run time of each probe
+    Probes,
+    /// The highest churn, and who loses what
+    Highest,
+    /// Memory once ready
+    Start,
+    /// Time until ready, by sockets there were before
+    Ready,
+    /// A scrape at the bound of series
+    Scrape,
+    /// Memory by connections
+    Memory,
+    /// What a census costs
+    Enumeration,
+}
+
+/// What to measure, and how long.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// All, if there is none.
+    pub parts: Vec<Part>,
+    /// Rounds of all watchers in turn.
+    pub rounds: u32,
+    /// Threads of the load.
+    pub threads: u32,
+    /// Connections of one run.
+    pub connections: u64,
+    /// Seconds of the highest churn with the agent.
+    pub seconds: u64,
+    /// Programs of others.
+    pub tools: Tools,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            parts: Vec::new(),
+            rounds: 9,
+            threads: 1,
+            connections: 100_000,
+            seconds: 60,
+            tools: Tools::default(),
+        }
+    }
+}
+
+/// What one part found.
+#[derive(Debug)]
+struct Section {
+    name: &'static str,
+    /// As Markdown, with its heading.
+    table: String,
+    data: Value,
+    checks: Vec<Check>,
+}
+
+/// Measures, and leaves `bench.md` and `bench.json` in the folder; gives the tables.
+pub fn run(agent: &Path, options: &Options, folder: &Path) -> Result<String> {
+    raise_file_limit()?;
+    let limits = Limits::shipped()?;
+    let _tracing = mounted::tracing()?;
+    let machine = machine::described()?;
     let mut out = std::io::stdout();
-    write!(out, "{table}")?;
+    let mut sections = Vec::new();
+    for part in wanted(&options.parts) {
+        let section = part.measure(agent, options, &limits)?;
+        writeln!(out, "\n{}", section.table)?;
+        sections.push(section);
+    }
+    let checks: Vec<&Check> = sections.iter().flat_map(|it| &it.checks).collect();
+    let judged = limits::table(&checks);
+    writeln!(out, "{judged}\n{machine}")?;
+    let tables = sections.iter().map(|it| it.table.as_str());
+    let mut tables: Vec<&str> = tables.collect();
+    let described = format!("## The machine\n\n{machine}.\n");
+    tables.push(&judged);
+    tables.push(&described);
+    let text = tables.join("\n");
+    let data = sections
+        .iter()
+        .map(|it| (it.name.to_owned(), it.data.clone()));
+    let data: Map<String, Value> = data.collect();
+    let whole = json!({ "machine": machine, "sections": data, "checks": checks });
     fs::create_dir_all(folder)?;
-    let whole = serde_json::to_string_pretty(&json!({ "enumeration": rows }))? + "\n";
-    for (name, text) in [("bench.md", table), ("bench.json", whole)] {
+    let whole = serde_json::to_string_pretty(&whole)? + "\n";
+    for (name, text) in [("bench.md", &text), ("bench.json", &whole)] {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         writeln!(out, "{}", path.display())?;
     }
-    Ok(())
+    let failed = checks.iter().filter(|it| it.outcome == Outcome::Fails);
+    match failed.count() {
+        0 => Ok(text),
+        failed => bail!("{failed} guards do not hold; the rows with FAIL"),
+    }
+}
+
+/// Writes the tables between the marks of README.
+pub fn write_readme(path: &Path, tables: &str) -> Result<()> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = readme::with(&text, tables)?;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+impl Part {
+    const ALL: [Self; 8] = [
+        Self::Churn,
+        Self::Probes,
+        Self::Highest,
+        Self::Start,
+        Self::Ready,
+        Self::Scrape,
+        Self::Memory,
+        Self::Enumeration,
+    ];
+
+    fn measure(self, agent: &Path, options: &Options, limits: &Limits) -> Result<Section> {
+        match self {
+            Self::Churn => churn::measure(agent, options, limits),
+            Self::Probes => probes::measure(agent, options),
+            Self::Highest => churn::highest(agent, options, limits),
+            Self::Start => start::memory(agent, options, limits),
+            Self::Ready => start::ready(agent, options, limits),
+            Self::Scrape => scrape::measure(agent, limits),
+            Self::Memory => memory::measure(agent),
+            Self::Enumeration => {
+                let rows = enumeration::measure(agent)?;
+                Ok(Section {
+                    name: "enumeration",
+                    table: enumeration::table(&rows),
+                    data: json!(rows),
+                    checks: Vec::new(),
+                })
+            }
+        }
+    }
+}
+
+/// The parts in their own order, each once.
+fn wanted(parts: &[Part]) -> impl Iterator<Item = Part> {
+    let all = parts.is_empty();
+    Part::ALL
+        .into_iter()
+        .filter(move |it| all || parts.contains(it))
+}
+
+fn say(line: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn every_part_is_measured_unless_some_are_named() {
+        let all: Vec<Part> = wanted(&[]).collect();
+        assert_eq!(all, Part::value_variants());
+        let named = wanted(&[Part::Memory, Part::Churn, Part::Memory]);
+        assert_eq!(named.collect::<Vec<_>>(), [Part::Churn, Part::Memory]);
+    }
 }

@@ -32,7 +32,7 @@ impl Reading {
 }
 
 /// Resident anonymous memory of a process, in KiB.
-pub(super) fn anonymous_kib(pid: u32) -> Result<u64> {
+pub(crate) fn anonymous_kib(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));

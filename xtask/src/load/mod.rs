@@ -28,10 +28,11 @@ use crate::agent::Agent;
 use crate::scenario::clock::{now, wait_for};
 use crate::scenario::net::Net;
 pub use leaks::run as run_leaks;
+pub(crate) use measure::anonymous_kib;
 pub use mixed::{Mixed, run as run_mixed};
 pub use owners::run as run_owners;
 
-use measure::{Checks, Reading, anonymous_kib};
+use measure::{Checks, Reading};
 use tally::Tally;
 use traffic::{LANES, Ledger, PER_LANE, Plan, wish};
 

@@ -35,6 +35,8 @@ pub(crate) enum Part {
     Accept,
     /// Python, nginx, runc, ss and Chromium, for the tests with real servers.
     Servers,
+    /// What the agent is measured against: tcplife, tcpstates, bpftrace, ss; and bpftool.
+    Bench,
     /// Node.js, Chromium and a font, for pictures of the dashboards; no part of all.
     Screenshots,
 }
@@ -47,6 +49,7 @@ const ALL: &[Part] = &[
     Part::Prometheus,
     Part::Accept,
     Part::Servers,
+    Part::Bench,
 ];
 
 /// One thing a part consists of.

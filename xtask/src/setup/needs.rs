@@ -21,6 +21,7 @@ pub(crate) fn of(parts: &[Part]) -> Vec<Need> {
             Part::Prometheus => needs.extend(prometheus()),
             Part::Accept => needs.extend(accept()),
             Part::Servers => needs.extend(servers()),
+            Part::Bench => needs.extend(bench()),
             Part::Screenshots => needs.extend(screenshots()),
         }
     }
@@ -94,6 +95,17 @@ fn accept() -> Vec<Need> {
         program("curl", &["curl"]),
         program("ip", &["iproute2"]),
         program("sysctl", &["procps"]),
+    ]
+}
+
+fn bench() -> Vec<Need> {
+    vec![
+        program("tcplife", &["libbpf-tools"]),
+        program("tcpstates", &["libbpf-tools"]),
+        program("bpftrace", &["bpftrace"]),
+        program("bpftool", &["bpftool"]),
+        program("ss", &["iproute2"]),
+        program("python3", &["python3"]),
     ]
 }
 

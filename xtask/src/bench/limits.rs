@@ -1,0 +1,241 @@
+//! What a measurement may be at most: `limits.json`.
+//!
+//! Takes what was measured; gives a [`Check`] that says whether it is within its limit. A guard
+//! that does not hold fails the command: guards are ratios, counts and sizes, never times, so
+//! that a slower machine fails none. A goal is an absolute time on a machine like the one that
+//! README describes; it is only told.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::stats::Quartiles;
+
+/// What has a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// CPU that the agent adds to a connection, over what empty probes on its hooks add.
+    AddedOverFloor,
+    /// The same over what tcplife adds.
+    AddedOverTcplife,
+    /// The same over what tcpstates adds.
+    AddedOverTcpstates,
+    /// The agent's own CPU for a connection, over what a connection costs by itself.
+    OwnOverBare,
+    /// Events that the agent lost.
+    EventsLost,
+    /// Anonymous resident memory of the agent once it is ready, MiB.
+    StartRssAnon,
+    /// The agent's own CPU for both ends of a connection, in microseconds.
+    OwnPerConnection,
+    /// A scrape at the bound of series, in milliseconds.
+    Scrape,
+    /// From its start until it is ready with the most sockets, in seconds.
+    Ready,
+}
+
+impl Limit {
+    /// Its key in the file, and what a row calls it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::AddedOverFloor => ("added_over_floor", "added CPU, over the floor's"),
+            Self::AddedOverTcplife => ("added_over_tcplife", "added CPU, over tcplife's"),
+            Self::AddedOverTcpstates => ("added_over_tcpstates", "added CPU, over tcpstates'"),
+            Self::OwnOverBare => ("own_over_bare", "own CPU, over that of a bare connection"),
+            Self::EventsLost => ("events_lost", "events lost"),
+            Self::StartRssAnon => ("start_rss_anon_mib", "RssAnon once ready, MiB"),
+            Self::OwnPerConnection => (
+                "own_us_per_connection",
+                "own CPU for both ends of a connection, µs",
+            ),
+            Self::Scrape => ("scrape_ms", "a scrape at the bound of series, ms"),
+            Self::Ready => ("ready_s", "ready with the most sockets, s"),
+        }
+    }
+}
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    guards: BTreeMap<String, f64>,
+    goals: BTreeMap<String, f64>,
+}
+
+/// What came of holding a measurement against its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    /// Within it.
+    Holds,
+    /// A guard does not hold.
+    Fails,
+    /// A goal is not reached.
+    NotReached,
+    /// Nothing was measured.
+    NotMeasured,
+}
+
+/// One measurement beside its limit.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Check {
+    row: &'static str,
+    measured: Option<Quartiles>,
+    at_most: f64,
+    pub(super) outcome: Outcome,
+    /// What stands in the way of measuring.
+    missing: Option<String>,
+}
+
+impl Limits {
+    /// The file that this program was built with.
+    pub(super) fn shipped() -> Result<Self> {
+        serde_json::from_str(include_str!("limits.json")).context("limits.json")
+    }
+
+    /// Samples hold if even their upper quartile does.
+    pub(super) fn check(&self, limit: Limit, samples: &[f64]) -> Result<Check> {
+        let (key, row) = limit.words();
+        let guard = self.guards.get(key);
+        let at_most = *guard
+            .or_else(|| self.goals.get(key))
+            .with_context(|| format!("limits.json has no {key}"))?;
+        let measured = Quartiles::of(samples);
+        let outcome = match measured {
+            None => Outcome::NotMeasured,
+            Some(it) if it.upper <= at_most => Outcome::Holds,
+            Some(_) if guard.is_some() => Outcome::Fails,
+            Some(_) => Outcome::NotReached,
+        };
+        Ok(Check {
+            row,
+            measured,
+            at_most,
+            outcome,
+            missing: None,
+        })
+    }
+}
+
+impl Check {
+    /// Says why nothing was measured.
+    pub(super) fn for_want_of(mut self, missing: Option<&str>) -> Self {
+        self.missing = missing.map(str::to_owned);
+        self
+    }
+
+    fn says(&self) -> String {
+        match self.outcome {
+            Outcome::Holds => "holds".to_owned(),
+            Outcome::Fails => "**FAIL**".to_owned(),
+            Outcome::NotReached => "goal not reached".to_owned(),
+            Outcome::NotMeasured => {
+                let why = self.missing.as_deref().unwrap_or("no sample");
+                format!("not measured: {why}")
+            }
+        }
+    }
+}
+
+/// As Markdown; empty for no checks.
+pub(super) fn table(checks: &[&Check]) -> String {
+    if checks.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "## Limits\n\n| row | median | upper quartile | at most | |\n|---|--:|--:|--:|---|\n",
+    );
+    for check in checks {
+        let cell = |it: fn(&Quartiles) -> f64| {
+            let value = check.measured.as_ref().map(it);
+            value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+        };
+        let _infallible = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            check.row,
+            cell(|it| it.median),
+            cell(|it| it.upper),
+            check.at_most,
+            check.says()
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const ALL: [Limit; 9] = [
+        Limit::AddedOverFloor,
+        Limit::AddedOverTcplife,
+        Limit::AddedOverTcpstates,
+        Limit::OwnOverBare,
+        Limit::EventsLost,
+        Limit::StartRssAnon,
+        Limit::OwnPerConnection,
+        Limit::Scrape,
+        Limit::Ready,
+    ];
+
+    fn limits() -> Limits {
+        let text = r#"{"guards":{"added_over_floor":1.6},"goals":{"scrape_ms":5}}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_file_has_each_limit_once_and_no_other() {
+        let limits = Limits::shipped().unwrap();
+        let guards = limits.guards.keys();
+        let keys: Vec<&str> = guards
+            .chain(limits.goals.keys())
+            .map(String::as_str)
+            .collect();
+        let wanted: BTreeSet<&str> = ALL.iter().map(|it| it.words().0).collect();
+        assert_eq!(keys.len(), ALL.len());
+        assert_eq!(keys.into_iter().collect::<BTreeSet<_>>(), wanted);
+    }
+
+    #[test]
+    fn no_guard_is_a_time() {
+        let limits = Limits::shipped().unwrap();
+        let times = ["ns", "us", "ms", "s", "seconds"];
+        let guards = limits.guards.keys();
+        let mut timed = guards.filter(|key| key.split('_').any(|word| times.contains(&word)));
+        assert_eq!(timed.next(), None);
+    }
+
+    #[test]
+    fn a_guard_fails_by_its_upper_quartile_and_a_goal_is_only_told() {
+        let outcome = |limit, samples: &[f64]| limits().check(limit, samples).unwrap().outcome;
+        let floor = |samples: &[f64]| outcome(Limit::AddedOverFloor, samples);
+        assert_eq!(floor(&[1.5, 1.6, 1.6]), Outcome::Holds);
+        assert_eq!(floor(&[1.0, 1.0, 2.5, 2.5]), Outcome::Fails);
+        assert_eq!(floor(&[f64::INFINITY]), Outcome::Fails);
+        assert_eq!(floor(&[]), Outcome::NotMeasured);
+        assert_eq!(outcome(Limit::Scrape, &[5.1]), Outcome::NotReached);
+        assert_eq!(outcome(Limit::Scrape, &[5.0]), Outcome::Holds);
+        limits().check(Limit::Ready, &[1.0]).unwrap_err();
+    }
+
+    #[test]
+    fn the_table_says_what_fails_and_what_was_not_measured() {
+        let failed = limits().check(Limit::AddedOverFloor, &[2.0]).unwrap();
+        let absent = limits().check(Limit::AddedOverFloor, &[]).unwrap();
+        let absent = absent.for_want_of(Some("no bpftool"));
+        let text = table(&[&failed, &absent]);
+        let lines: Vec<&str> = text.lines().skip(4).collect();
+        assert_eq!(
+            lines,
+            [
+                "| added CPU, over the floor's | 2.000 | 2.000 | 1.6 | **FAIL** |",
+                "| added CPU, over the floor's | – | – | 1.6 | not measured: no bpftool |",
+            ]
+        );
+    }
+}
