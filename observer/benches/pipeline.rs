@@ -1,0 +1,61 @@
+//! What an event costs from the ring's bytes to the counts: decode, track, classify, count.
+//!
+//! `cargo bench -p observer --bench pipeline` tells elements (events) a second. Beside a churn
+//! alone there is one beside many connections that stay open, so that tables do not fit into
+//! caches.
+
+#[path = "churn/mod.rs"]
+mod churn;
+
+#[path = "churn/path.rs"]
+mod path;
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+
+use churn::{Churn, opened};
+use path::Path;
+
+/// Connections in a round.
+const ROUND: u32 = 2048;
+
+/// Records that open both ends.
+const OPENING: usize = 4;
+
+fn pipeline(criterion: &mut Criterion) {
+    for beside in [0, 100_000] {
+        let Ok(path) = Path::new() else { continue };
+        let path = RefCell::new(path);
+        for record in opened(ROUND..ROUND + beside / 2, OPENING) {
+            path.borrow_mut().take(&record);
+        }
+        let churn = RefCell::new(Churn::new(ROUND));
+        let mut group = criterion.benchmark_group("pipeline");
+        group.throughput(Throughput::Elements(churn.borrow().len() as u64));
+        group.bench_function(format!("churn_beside_{beside}"), |bencher| {
+            bencher.iter_batched(
+                || churn.borrow_mut().advance(),
+                |()| black_box(path.borrow_mut().run(&churn.borrow())),
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    }
+}
+
+/// Decoding alone.
+fn decode(criterion: &mut Criterion) {
+    let Ok(mut path) = Path::new() else { return };
+    let churn = Churn::new(ROUND);
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(churn.len() as u64));
+    group.bench_function("churn", |bencher| {
+        bencher.iter(|| churn.records().filter(|it| path.decodes(it)).count());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, pipeline, decode);
+criterion_main!(benches);
