@@ -20,10 +20,11 @@ use crate::settings::{Filter, LIMITS};
 use crate::sink::board::Board;
 use crate::sink::lines::Lines;
 use crate::sink::names::{Cause, LOSSES};
-use crate::sink::prometheus::{Metrics, PerKind};
+use crate::sink::endings::Notes;
+use crate::sink::prometheus::{Metrics, PerKind, Tally};
 use crate::stop::Stop;
 use crate::surveyor::Surveyor;
-use crate::track::{Output, Tracker};
+use crate::track::{Closed, Output, Tracker};
 
 /// Records taken from the ring before the loop looks at its timers again.
 const BATCH: usize = 4096;
@@ -62,6 +63,8 @@ pub struct App {
     decoder: Decoder,
     tracker: Tracker,
     metrics: Arc<Metrics>,
+    tally: Tally,
+    notes: Notes,
     clock: Arc<Clock>,
     stop: Stop,
     outlet: Option<Outlet>,
@@ -98,6 +101,8 @@ impl App {
             decoder: Decoder::new(probes.vocabulary.clone()),
             tracker: Tracker::new(probes.coverage.sight, LIMITS),
             probes,
+            tally: metrics.tally(),
+            notes: Notes::default(),
             metrics,
             clock,
             stop,
@@ -234,20 +239,12 @@ impl App {
             match output {
                 Output::Closed(closed) => {
                     let verdict = classify(&closed);
-                    self.metrics.count_verdict(&verdict);
-                    if let Some(auditor) = &mut self.auditor {
-                        auditor.note_verdict(&verdict);
-                    }
-                    if let Some(surveyor) = &mut self.surveyor {
-                        surveyor.answers.note_verdict(&verdict);
-                    }
-                    if let Some(board) = &self.board {
-                        board.endings.note(now, &verdict);
-                    }
-                    self.print(verdict);
+                    self.note(&verdict);
+                    self.print(verdict, &closed);
+                    self.tracker.reuse(closed);
                 }
-                Output::LooseReset { cause, .. } => self.metrics.count_reset(cause),
-                Output::TimeWaitEnded(end) => self.metrics.count_time_wait(end.how),
+                Output::LooseReset { cause, .. } => self.tally.count_reset(cause),
+                Output::TimeWaitEnded(end) => self.tally.count_time_wait(end.how),
                 // The verdict counts it, once the connection ends.
                 Output::ResetSent { .. }
                 | Output::MinisockStarted { .. }
@@ -255,16 +252,33 @@ impl App {
                 | Output::Stillborn { .. } => {}
             }
         }
+        self.tally.flush();
+        if let Some(board) = &self.board {
+            board.endings.add(now, &mut self.notes);
+        }
     }
 
-    fn print(&mut self, verdict: Verdict) {
+    fn note(&mut self, verdict: &Verdict) {
+        self.tally.count_verdict(verdict);
+        if let Some(auditor) = &mut self.auditor {
+            auditor.note_verdict(verdict);
+        }
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.answers.note_verdict(verdict);
+        }
+        if self.board.is_some() {
+            self.notes.note(verdict);
+        }
+    }
+
+    fn print(&mut self, verdict: Verdict, closed: &Closed) {
         let Some(outlet) = &mut self.outlet else {
             return;
         };
         if outlet.remaining == Some(0) || !outlet.filter.accepts(&verdict) {
             return;
         }
-        let accepted = outlet.lines.offer(Box::new(verdict));
+        let accepted = outlet.lines.offer(Box::new(verdict.with_evidence(closed)));
         if let Some(remaining) = &mut outlet.remaining {
             *remaining -= u64::from(accepted);
         }

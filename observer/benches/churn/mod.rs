@@ -5,13 +5,13 @@
 //! next round reuses their addresses.
 
 use observer_ebpf::wire::{self, Kind, flag};
-use zerocopy::{FromBytes as _, IntoBytes};
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 /// Records of one connection, both ends together.
-pub const STEPS: usize = 17;
+const STEPS: usize = 17;
 
 /// Connections that begin between two steps of one connection.
-const APART: usize = 64;
+const APART: usize = 32;
 
 /// Between two records.
 const NANOS: u64 = 1_000;
@@ -92,11 +92,6 @@ impl Churn {
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.starts.len() - 1
-    }
-
-    /// The time of the last record, in nanoseconds.
-    pub fn now(&self) -> u64 {
-        self.now
     }
 }
 

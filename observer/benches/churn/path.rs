@@ -4,7 +4,8 @@ use observer::classify::classify;
 use observer::event::{Decoder, Timestamp, Vocabulary};
 use observer::settings::LIMITS;
 use observer::sink::board::Board;
-use observer::sink::prometheus::{Bounds, Metrics};
+use observer::sink::endings::Notes;
+use observer::sink::prometheus::{Bounds, Metrics, Tally};
 use observer::track::{Output, Sight, Tracker};
 
 use super::churn::Churn;
@@ -17,7 +18,8 @@ const BATCH: usize = 4096;
 pub struct Path {
     decoder: Decoder,
     tracker: Tracker,
-    metrics: Metrics,
+    tally: Tally,
+    notes: Notes,
     board: Board,
     now: Timestamp,
     ended: u64,
@@ -36,10 +38,12 @@ impl Path {
             resets_sent: true,
             reset_reasons: true,
         };
+        let metrics = Metrics::new(Bounds::default()).map_err(|error| error.to_string())?;
         Ok(Self {
             decoder: Decoder::new(Vocabulary::mainline()),
             tracker: Tracker::new(sight, LIMITS),
-            metrics: Metrics::new(Bounds::default()).map_err(|error| error.to_string())?,
+            tally: metrics.tally(),
+            notes: Notes::default(),
             board: Board::default(),
             now: Timestamp(0),
             ended: 0,
@@ -78,18 +82,21 @@ impl Path {
             match output {
                 Output::Closed(closed) => {
                     let verdict = classify(&closed);
-                    self.metrics.count_verdict(&verdict);
-                    self.board.endings.note(self.now, &verdict);
+                    self.tally.count_verdict(&verdict);
+                    self.notes.note(&verdict);
+                    self.tracker.reuse(closed);
                     self.ended += 1;
                 }
-                Output::TimeWaitEnded(end) => self.metrics.count_time_wait(end.how),
-                Output::LooseReset { cause, .. } => self.metrics.count_reset(cause),
+                Output::TimeWaitEnded(end) => self.tally.count_time_wait(end.how),
+                Output::LooseReset { cause, .. } => self.tally.count_reset(cause),
                 Output::ResetSent { .. }
                 | Output::MinisockStarted { .. }
                 | Output::UnknownExpired { .. }
                 | Output::Stillborn { .. } => {}
             }
         }
+        self.tally.flush();
+        self.board.endings.add(self.now, &mut self.notes);
     }
 
     /// Connection ends that are followed.

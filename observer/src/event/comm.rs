@@ -46,7 +46,7 @@ fn replaced(name: [u8; BYTES]) -> [u8; BYTES] {
     let mut valid = [0; BYTES];
     let mut place = valid.iter_mut();
     let mut put = |bytes: &[u8]| {
-        for (place, byte) in place.by_ref().zip(bytes) {
+        for (byte, place) in bytes.iter().zip(place.by_ref()) {
             *place = *byte;
         }
     };

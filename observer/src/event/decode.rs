@@ -6,13 +6,14 @@
 use observer_ebpf::wire::{self, Kind};
 use zerocopy::FromBytes;
 
-use super::translate::{reason_of, stack_of, state_of, substate_of, task_of, truth_of, tuple_of};
+use super::translate::{Reasons, stack_of, state_of, substate_of, task_of, truth_of, tuple_of};
 use super::{Body, Event, ReplyTarget, SockId, State, Timestamp, Vocabulary, translate};
 
 /// Turns ring records into events.
 #[derive(Debug)]
 pub struct Decoder {
     vocabulary: Vocabulary,
+    reasons: Reasons,
 }
 
 /// Why a record is not an event. Counted, never fatal.
@@ -47,7 +48,10 @@ pub enum DecodeError {
 impl Decoder {
     /// A decoder for the kernel that this vocabulary was read from.
     pub fn new(vocabulary: Vocabulary) -> Self {
-        Self { vocabulary }
+        Self {
+            reasons: Reasons::new(&vocabulary),
+            vocabulary,
+        }
     }
 
     /// Decodes one record.
@@ -106,13 +110,13 @@ impl Decoder {
             task: task_of(&record.task),
             ends: tuple_of(&record.tuple),
             netns: record.tuple.netns,
-            socket: Box::new(translate::socket_of(&record.snapshot, &self.vocabulary)),
+            socket: translate::socket_of(&record.snapshot, &self.vocabulary),
         })
     }
 
     fn reset_sent(&self, record: &wire::ResetSent) -> Result<Body, DecodeError> {
         Ok(Body::ResetSent {
-            reason: reason_of(record.reason, &self.vocabulary),
+            reason: self.reasons.of(record.reason),
             state: Some(state_of(record.header.kind, record.state)?),
         })
     }
@@ -137,7 +141,7 @@ impl Decoder {
             }
         };
         Ok(Body::ResetReplied {
-            reason: reason_of(record.reason, &self.vocabulary),
+            reason: self.reasons.of(record.reason),
             target,
         })
     }

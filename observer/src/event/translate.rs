@@ -4,12 +4,13 @@
 //! here: nothing after it knows them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use observer_ebpf::wire::{self, flag};
 
 use super::{
-    DecodeError, Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task, Vocabulary,
+    Comm, DecodeError, Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task, Vocabulary,
 };
 
 const AF_INET: u16 = 2;
@@ -30,14 +31,9 @@ pub(super) fn substate_of(kind: u16, state: u8) -> Result<Substate, DecodeError>
 }
 
 pub(super) fn task_of(task: &wire::Task) -> Task {
-    let name = task
-        .comm
-        .split(|byte| *byte == 0)
-        .next()
-        .unwrap_or_default();
     Task {
         pid: task.pid,
-        comm: String::from_utf8_lossy(name).into(),
+        comm: Comm::new(task.comm),
         exiting: task.flags & flag::EXITING != 0,
     }
 }
@@ -81,11 +77,36 @@ pub(super) fn truth_of(byte: u8) -> Option<bool> {
     }
 }
 
-pub(super) fn reason_of(number: u32, vocabulary: &Vocabulary) -> Option<ResetReason> {
-    (number != flag::NO_REASON).then(|| ResetReason {
-        number,
-        name: vocabulary.reset_reason(number).into(),
-    })
+/// The names of reset reasons, each shared by all events that tell it.
+#[derive(Debug)]
+pub(super) struct Reasons {
+    known: Vec<ResetReason>,
+    unnamed: Arc<str>,
+}
+
+impl Reasons {
+    pub(super) fn new(vocabulary: &Vocabulary) -> Self {
+        let known = vocabulary.reset_reasons.iter();
+        let known = known.map(|(number, name)| ResetReason {
+            number: *number,
+            name: Arc::from(&**name),
+        });
+        Self {
+            known: known.collect(),
+            unnamed: Arc::from("unnamed"),
+        }
+    }
+
+    pub(super) fn of(&self, number: u32) -> Option<ResetReason> {
+        if number == flag::NO_REASON {
+            return None;
+        }
+        let known = self.known.iter().find(|it| it.number == number).cloned();
+        Some(known.unwrap_or_else(|| ResetReason {
+            number,
+            name: Arc::clone(&self.unnamed),
+        }))
+    }
 }
 
 pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> Socket {

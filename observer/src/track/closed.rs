@@ -132,7 +132,7 @@ pub struct Exit {
     /// Who ran.
     pub task: Task,
     /// The socket just before.
-    pub socket: Box<Socket>,
+    pub socket: Socket,
 }
 
 /// What others than the peer did to the connection.
@@ -256,7 +256,7 @@ impl Closed {
 
     /// The full socket just before CLOSE.
     pub fn last_socket(&self) -> Option<&Socket> {
-        self.exit.as_ref().map(|exit| &*exit.socket)
+        self.exit.as_ref().map(|exit| &exit.socket)
     }
 
     /// The sequence numbers just before CLOSE.

@@ -3,6 +3,7 @@
 //! Takes one event's parts; changes a [`Closed`]. Bounded: the timeline and the list of
 //! resets stop growing and count instead.
 
+use std::mem::take;
 use std::time::Duration;
 
 use crate::classify::Phase;
@@ -24,7 +25,7 @@ pub(super) struct Change {
     pub(super) task: Task,
     pub(super) ends: Option<Ends>,
     pub(super) netns: u32,
-    pub(super) socket: Box<Socket>,
+    pub(super) socket: Socket,
 }
 
 impl Closed {
@@ -61,18 +62,30 @@ impl Closed {
         }
     }
 
-    pub(super) fn note_change(&mut self, change: Change, steps: usize) {
+    /// Forgets everything of another connection, but keeps its memory.
+    pub(super) fn begin(&mut self, sight: Sight, origin: Origin, at: Timestamp, state: State) {
+        let (mut timeline, mut resets) = (take(&mut self.timeline), take(&mut self.resets));
+        timeline.clear();
+        resets.clear();
+        *self = Self {
+            timeline,
+            resets,
+            ..Self::new(sight, origin, at, state)
+        };
+    }
+
+    pub(super) fn note_change(&mut self, change: &Change, steps: usize) {
         if self.teardown.disconnected.is_some() {
-            self.judge_disconnect(&change);
+            self.judge_disconnect(change);
         }
-        let Change {
+        let &Change {
             at,
             old,
             new,
             task,
             ends,
             netns,
-            socket,
+            ref socket,
         } = change;
         if self.state != old {
             self.note_gap(Gap::Sequence);
@@ -80,14 +93,14 @@ impl Closed {
         self.leave(old, at);
         self.came_from = Some(old);
         (self.state, self.since) = (new, Some(at));
-        self.note_identity(ends, netns, &socket);
+        self.note_identity(ends, netns, socket);
         if matches!(old, State::FinWait1 | State::LastAck | State::Closing) && new != State::Closing
         {
             self.orphaned_early.get_or_insert(socket.dead);
         }
         let own_act = matches!(new, State::SynSent | State::FinWait1 | State::LastAck)
             || (new == State::Close && socket.release == Release::Yes);
-        let by = own_act.then(|| task.clone());
+        let by = own_act.then_some(task);
         self.note_step(
             Step {
                 at,
@@ -103,14 +116,14 @@ impl Closed {
         }
         match new {
             State::SynSent => self.opened_by = Some(task),
-            State::FinWait1 | State::LastAck => self.fin = Some(Fin::new(at, task, &socket)),
+            State::FinWait1 | State::LastAck => self.fin = Some(Fin::new(at, task, socket)),
             State::CloseWait | State::Closing => self.peer_fin = Some(PeerFin { at, write_seq }),
             State::Close => {
                 self.exit = Some(Exit {
                     at,
                     from: old,
                     task,
-                    socket,
+                    socket: *socket,
                 });
             }
             State::Established
@@ -301,7 +314,7 @@ impl Closed {
                 at,
                 event,
                 state: None,
-                by: Some(by.clone()),
+                by: Some(*by),
             },
             steps,
         );

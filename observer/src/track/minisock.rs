@@ -10,12 +10,12 @@ use crate::classify::Phase;
 use crate::event::{Body, Ends, ResetReason, SockId, State, Substate, Task, Timestamp, TwStatus};
 
 use super::closed::{Closed, Fate, Gap, Minisock, ResetSource};
-use super::settle::DOOMED;
-use super::table::Slot;
+use super::due::Wait;
+use super::table::{Found, Slot};
 use super::{AFTER_EXIT, Output, ResetCause, Tracker};
 
 /// The longest that a FIN_WAIT2 minisock can live, 3.5 × TCP_RTO_MAX, and 5 s.
-const LONGEST_FIN_WAIT2: Duration = Duration::from_secs(425);
+pub(super) const LONGEST_FIN_WAIT2: Duration = Duration::from_secs(425);
 
 impl Tracker {
     pub(super) fn minisock_started(
@@ -46,10 +46,10 @@ impl Tracker {
         }
         match substate {
             // CLOSE follows in the same call, which may be kept off the CPU in between.
-            Substate::TimeWait => self.table.set_deadline(slot, at.after(DOOMED)),
+            Substate::TimeWait => self.table.set_deadline(slot, at, Wait::Doomed),
             Substate::FinWait2 => {
                 self.table.name_minisock(slot, minisock);
-                self.table.set_deadline(slot, at.after(LONGEST_FIN_WAIT2));
+                self.table.set_deadline(slot, at, Wait::FinWait2);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Tracker {
             Some(TwStatus::Reset) => {
                 self.decide(slot, Fate::Answered, at, "data_after_close");
                 self.note_minisock_reset(slot, at, None);
-                self.table.set_deadline(slot, at.after(AFTER_EXIT));
+                self.table.set_deadline(slot, at, Wait::AfterExit);
             }
             // A RST that is believed takes the minisock away before this is told, and its
             // memory may be another minisock's by then, so that its substate means nothing. A
@@ -187,9 +187,9 @@ impl Tracker {
             }
             (None, Some(false) | None) => {
                 // The RST that killed it is told after its end.
-                let before_time = expired == Some(false) || task.comm.starts_with("kworker");
+                let before_time = expired == Some(false) || task.comm.is_kworker();
                 self.decide(slot, Fate::Gone { before_time }, at, "minisock_ended");
-                self.table.set_deadline(slot, at.after(AFTER_EXIT));
+                self.table.set_deadline(slot, at, Wait::AfterExit);
             }
         }
     }
@@ -199,7 +199,7 @@ impl Tracker {
     fn decided(&mut self, slot: Slot, at: Timestamp) {
         let record = self.table.record(slot);
         if record.is_some_and(|record| record.facts.exit.is_none()) {
-            self.table.set_deadline(slot, at.after(DOOMED));
+            self.table.set_deadline(slot, at, Wait::Doomed);
         } else {
             self.finalise(slot, None);
         }
@@ -222,16 +222,20 @@ impl Tracker {
 
     /// A connection is established between ends that an unseen minisock held: the peer's FIN
     /// had come, since only TIME_WAIT lets go of its ends.
-    pub(super) fn ends_taken(&mut self, slot: Slot) {
-        let Some(record) = self.table.record(slot) else {
+    pub(super) fn ends_taken(&mut self, by: Found) {
+        if !self.table.knows_ends() {
             return;
-        };
-        let netns = record.facts.netns;
-        let older = record
-            .facts
-            .ends
-            .and_then(|ends| self.table.ends(netns, ends));
-        if let Some(older) = older.filter(|older| *older != slot) {
+        }
+        let (netns, ends) = match by {
+            Found::Open(at) => self.table.open(at).map(|open| open.place()),
+            Found::Record(slot) => {
+                let record = self.table.record(slot);
+                record.map(|it| (it.facts.netns, it.facts.ends))
+            }
+        }
+        .unwrap_or_default();
+        let older = ends.and_then(|ends| self.table.ends(netns, ends));
+        if let Some(older) = older.filter(|older| Found::Record(*older) != by) {
             self.finalise(older, None);
         }
     }

@@ -6,9 +6,12 @@
 mod acts;
 mod cause;
 mod closed;
+mod due;
 mod facts;
 mod minisock;
+mod open;
 mod settle;
+mod slab;
 mod stacks;
 mod standing;
 mod table;
@@ -31,8 +34,9 @@ use std::time::Duration;
 use crate::classify::ResetCause;
 use crate::event::{Body, Event, SockId, State, Task, Timestamp};
 
+use open::Open;
 use stacks::Stacks;
-use table::{Slot, Table};
+use table::{Found, OpenSlot, Slot, Table};
 use time_wait::TimeWaits;
 
 /// How long a record waits after CLOSE for what may still belong to it.
@@ -79,10 +83,19 @@ pub struct Sight {
 /// Bounds of the tracker's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections tracked at once; the oldest are evicted beyond it.
+    /// Open connections tracked at once; the longest untouched are evicted beyond it.
     pub connections: usize,
+    /// As many of those that close, or that more is known of than that they are open.
+    pub records: usize,
     /// Steps kept for each timeline.
     pub steps: usize,
+}
+
+impl Limits {
+    /// All connections that can be tracked at once.
+    pub const fn all(&self) -> usize {
+        self.connections + self.records
+    }
 }
 
 /// What the tracker has to say.
@@ -162,6 +175,9 @@ pub enum TimeWaitEnd {
 /// Connections, and children that nobody saw, whose last change may still be told a second time.
 const RECENT: usize = 256;
 
+/// Memory of ended connections that is kept for the next, at most 2 MiB.
+const SPARE: usize = 1024;
+
 /// Tracks every connection end of the host.
 #[derive(Debug)]
 pub struct Tracker {
@@ -170,6 +186,8 @@ pub struct Tracker {
     table: Table,
     time_waits: TimeWaits,
     outputs: VecDeque<Output>,
+    /// Facts of connections that are over, to be written anew.
+    spare: Vec<Box<Closed>>,
     /// Pointers of the latest connections that were final before their socket was destroyed.
     recent: VecDeque<(SockId, Timestamp)>,
     /// Pointers of the latest children that died before anybody could see them.
@@ -188,6 +206,7 @@ impl Tracker {
             table: Table::default(),
             time_waits: TimeWaits::default(),
             outputs: VecDeque::new(),
+            spare: Vec::new(),
             recent: VecDeque::with_capacity(RECENT),
             stillborn: VecDeque::new(),
             stacks: Stacks::default(),
@@ -223,9 +242,14 @@ impl Tracker {
 
     fn opened_from(&mut self, sock: SockId, at: Timestamp, frames: &[u64]) {
         let stack = self.stacks.keep(frames);
-        self.with(sock, |closed, _| {
-            closed.opening = stack.map(|stack| Opening { at, stack });
-        });
+        let opening = stack.map(|stack| Opening { at, stack });
+        if let Some(Found::Open(open)) = self.table.find(sock) {
+            if let Some(open) = self.table.open(open) {
+                open.opened_from(opening);
+            }
+        } else {
+            self.with(sock, |closed, _| closed.opening = opening);
+        }
     }
 
     /// Some events were lost at or before `now`: what is open now may have missed one.
@@ -277,9 +301,18 @@ impl Tracker {
         self.stacks.dropped()
     }
 
+    /// Takes back what [`Output::Closed`] gave, so that the next connection needs no new memory.
+    pub fn reuse(&mut self, mut closed: Box<Closed>) {
+        if self.spare.len() < SPARE {
+            // Nobody is to share a stack with what is over.
+            closed.opening = None;
+            self.spare.push(closed);
+        }
+    }
+
     /// Lets `note` add to what is known of a tracked connection; an untracked one is ignored.
     fn with(&mut self, sock: SockId, note: impl FnOnce(&mut Closed, usize)) {
-        if let Some(slot) = self.table.sock(sock) {
+        if let Some(slot) = self.slot(sock) {
             self.with_slot(slot, note);
         }
     }
@@ -291,16 +324,59 @@ impl Tracker {
         }
     }
 
-    /// Starts a record for a pointer that has none, making room first.
-    fn start(&mut self, sock: SockId, facts: Box<Closed>) -> Slot {
-        while self.table.len() >= self.limits.connections.max(1) {
+    /// The record of this pointer's connection. One that was merely open has one from here on.
+    fn slot(&mut self, sock: SockId) -> Option<Slot> {
+        match self.table.find(sock)? {
+            Found::Record(slot) => Some(slot),
+            Found::Open(at) => self.promote(at),
+        }
+    }
+
+    fn promote(&mut self, at: OpenSlot) -> Option<Slot> {
+        self.make_room();
+        let mut facts = self.blank();
+        let open = self.table.open(at)?;
+        open.tell(&mut facts, self.sight, self.limits.steps);
+        self.table.promote(at, facts)
+    }
+
+    /// Facts to be written anew.
+    fn blank(&mut self) -> Box<Closed> {
+        let new = || Closed::new(self.sight, Origin::Unseen, Timestamp(0), State::Close);
+        self.spare.pop().unwrap_or_else(|| Box::new(new()))
+    }
+
+    /// Starts a record for a pointer that has none.
+    fn start(&mut self, sock: SockId, origin: Origin, at: Timestamp, state: State) -> Slot {
+        self.make_room();
+        let mut facts = self.blank();
+        facts.begin(self.sight, origin, at, state);
+        self.table.insert(sock, facts)
+    }
+
+    /// Makes room for one more record.
+    fn make_room(&mut self) {
+        while self.table.records().len() >= self.limits.records.max(1) {
             let Some(oldest) = self.table.oldest() else {
                 break;
             };
-            drop(self.table.remove(oldest));
+            if let Some(facts) = self.table.remove(oldest) {
+                self.reuse(facts);
+            }
             self.evictions += 1;
         }
-        self.table.insert(sock, facts)
+    }
+
+    /// Starts an open connection for a pointer that has none, making room first.
+    fn start_open(&mut self, open: Open) -> OpenSlot {
+        while self.table.opens().len() >= self.limits.connections.max(1) {
+            let Some(oldest) = self.table.oldest_open() else {
+                break;
+            };
+            self.table.remove_open(oldest);
+            self.evictions += 1;
+        }
+        self.table.insert_open(open)
     }
 
     /// A connection older than the agent shows itself by something that comes before CLOSE.
@@ -317,7 +393,7 @@ impl Tracker {
 
     /// The record of a connection that has not gone to CLOSE, started if there is none.
     fn live_slot(&mut self, sock: SockId, at: Timestamp, state: State) -> Slot {
-        if let Some(slot) = self.table.sock(sock) {
+        if let Some(slot) = self.slot(sock) {
             if self
                 .table
                 .record(slot)
@@ -333,6 +409,6 @@ impl Tracker {
         } else {
             Origin::Unseen
         };
-        self.start(sock, Box::new(Closed::new(self.sight, origin, at, state)))
+        self.start(sock, origin, at, state)
     }
 }

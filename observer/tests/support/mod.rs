@@ -15,6 +15,7 @@ use observer::track::{Limits, Tracker};
 
 const LIMITS: Limits = Limits {
     connections: 100,
+    records: 100,
     steps: 32,
 };
 

@@ -176,7 +176,7 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
         task: values.task()?,
         ends: Some(pair),
         netns: 1,
-        socket: Box::new(Socket {
+        socket: Socket {
             cookie: None,
             cgroup: None,
             sequences: Sequences {
@@ -212,7 +212,7 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
                 Some("unknown") => Release::Unknown,
                 _ => Release::No,
             },
-        }),
+        },
     })
 }
 
