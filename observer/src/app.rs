@@ -209,7 +209,7 @@ impl App {
         let mut failed = 0;
         let taken = probes
             .ring
-            .drain(BATCH, |record| match decoder.decode(record) {
+            .drain(BATCH, |record| match &decoder.decode(record) {
                 Ok(event) => {
                     *newest = event.at.max(*newest);
                     if let Some(count) = kind_of(record).and_then(|kind| events.get_mut(kind)) {

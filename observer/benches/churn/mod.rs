@@ -11,7 +11,7 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 const STEPS: usize = 17;
 
 /// Connections that begin between two steps of one connection.
-const APART: usize = 32;
+const APART: usize = 24;
 
 /// Between two records.
 const NANOS: u64 = 1_000;

@@ -57,7 +57,7 @@ impl Path {
 
     /// Takes one record.
     pub fn take(&mut self, record: &[u8]) {
-        if let Ok(event) = self.decoder.decode(record) {
+        if let Ok(event) = &self.decoder.decode(record) {
             self.now = self.now.max(event.at);
             self.tracker.handle(event);
         }

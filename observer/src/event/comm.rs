@@ -15,6 +15,7 @@ pub struct Comm([u8; BYTES]);
 
 impl Comm {
     /// The name in a record: what stands behind the first zero means nothing.
+    #[inline]
     pub fn new(bytes: [u8; BYTES]) -> Self {
         let name = without_rest(bytes);
         if name.is_ascii() {

@@ -18,10 +18,12 @@ const AF_INET6: u16 = 10;
 const RCV_SHUTDOWN: u8 = 1;
 const SEND_SHUTDOWN: u8 = 2;
 
+#[inline]
 pub(super) fn state_of(kind: u16, state: u8) -> Result<State, DecodeError> {
     State::from_number(state).ok_or(DecodeError::State { kind, state })
 }
 
+#[inline]
 pub(super) fn substate_of(kind: u16, state: u8) -> Result<Substate, DecodeError> {
     match State::from_number(state) {
         Some(State::FinWait2) => Ok(Substate::FinWait2),
@@ -30,6 +32,7 @@ pub(super) fn substate_of(kind: u16, state: u8) -> Result<Substate, DecodeError>
     }
 }
 
+#[inline]
 pub(super) fn task_of(task: &wire::Task) -> Task {
     Task {
         pid: task.pid,
@@ -46,6 +49,7 @@ pub(super) fn stack_of(stack: &wire::Stack) -> Option<Box<[u64]>> {
 }
 
 /// Both ends, once the kernel has set at least one port.
+#[inline]
 pub(super) fn tuple_of(tuple: &wire::Tuple) -> Option<Ends> {
     if tuple.local_port == 0 && tuple.peer_port == 0 {
         return None;
@@ -69,6 +73,7 @@ fn address_of(family: u16, bytes: [u8; 16]) -> Option<IpAddr> {
     }
 }
 
+#[inline]
 pub(super) fn truth_of(byte: u8) -> Option<bool> {
     match byte {
         flag::NO => Some(false),
@@ -109,6 +114,7 @@ impl Reasons {
     }
 }
 
+#[inline]
 pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> Socket {
     let has = |bit: u8| snapshot.sk_flags.checked_shr(bit.into()).unwrap_or(0) & 1 != 0;
     let marked = |mark: u8| snapshot.marks & mark != 0;

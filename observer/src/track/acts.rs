@@ -58,8 +58,8 @@ impl Tracker {
         });
     }
 
-    pub(super) fn disconnected(&mut self, sock: SockId, at: Timestamp, body: Body) {
-        let Body::Disconnected {
+    pub(super) fn disconnected(&mut self, sock: SockId, at: Timestamp, body: &Body) {
+        let &Body::Disconnected {
             task,
             state,
             has_socket,

@@ -3,7 +3,6 @@
 //! Takes one event's parts; changes a [`Closed`]. Bounded: the timeline and the list of
 //! resets stop growing and count instead.
 
-use std::mem::take;
 use std::time::Duration;
 
 use crate::classify::Phase;
@@ -18,14 +17,14 @@ use super::{Sight, Step};
 
 /// A state change, as its event tells it.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct Change<'a> {
     pub(super) at: Timestamp,
     pub(super) old: State,
     pub(super) new: State,
     pub(super) task: Task,
     pub(super) ends: Option<Ends>,
     pub(super) netns: u32,
-    pub(super) socket: Socket,
+    pub(super) socket: &'a Socket,
 }
 
 impl Closed {
@@ -62,19 +61,55 @@ impl Closed {
         }
     }
 
-    /// Forgets everything of another connection, but keeps its memory.
+    /// Forgets everything of another connection, but keeps its memory. Field by field: most
+    /// of it is not there, and is not written.
     pub(super) fn begin(&mut self, sight: Sight, origin: Origin, at: Timestamp, state: State) {
-        let (mut timeline, mut resets) = (take(&mut self.timeline), take(&mut self.resets));
-        timeline.clear();
-        resets.clear();
-        *self = Self {
-            timeline,
+        let Self {
+            sight: _,
+            origin: _,
+            first_at: _,
+            state: _,
+            gap: _,
+            came_from,
+            since,
+            phases,
+            ends,
+            netns,
+            cgroup,
+            cookie,
+            opened_by,
+            opening,
+            close_called,
+            fin,
+            orphaned_early,
+            peer_fin,
+            error_before,
+            exit,
+            teardown,
+            reset_received,
             resets,
-            ..Self::new(sight, origin, at, state)
-        };
+            resets_sent,
+            resets_told,
+            minisock,
+            timeline,
+            timeline_dropped,
+        } = self;
+        (*came_from, *since, *phases) = (None, None, [None; Phase::ALL.len()]);
+        (*ends, *netns, *cgroup, *cookie) = (None, 0, None, None);
+        (*opened_by, *opening, *close_called) = (None, None, None);
+        (*fin, *orphaned_early, *peer_fin) = (None, None, None);
+        (*error_before, *exit, *reset_received) = (None, None, None);
+        (teardown.disconnected, teardown.aborted, teardown.forgotten) = (None, None, None);
+        (*resets_sent, *resets_told, *timeline_dropped) = (0, 0, 0);
+        *minisock = None;
+        resets.clear();
+        timeline.clear();
+        (self.sight, self.origin) = (sight, origin);
+        (self.first_at, self.state) = (at, state);
+        self.gap = (origin == Origin::Unseen).then_some(Gap::Birth);
     }
 
-    pub(super) fn note_change(&mut self, change: &Change, steps: usize) {
+    pub(super) fn note_change(&mut self, change: &Change<'_>, steps: usize) {
         if self.teardown.disconnected.is_some() {
             self.judge_disconnect(change);
         }
@@ -85,7 +120,7 @@ impl Closed {
             task,
             ends,
             netns,
-            ref socket,
+            socket,
         } = change;
         if self.state != old {
             self.note_gap(Gap::Sequence);
@@ -263,8 +298,8 @@ impl Closed {
     /// Forgets a `tcp_disconnect` that the kernel refused, as older ones do while another
     /// thread waits for the socket (-EBUSY: 5.10, 5.15). One that it did not refuse goes to
     /// CLOSE in the same call, before anything else happens to the connection.
-    fn judge_disconnect(&mut self, change: &Change) {
-        let socket = &change.socket;
+    fn judge_disconnect(&mut self, change: &Change<'_>) {
+        let socket = change.socket;
         let inside_close =
             socket.release == Release::Yes && socket.send_shut && socket.receive_shut;
         // close() calls it for these alone.

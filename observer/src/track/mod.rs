@@ -216,27 +216,29 @@ impl Tracker {
     }
 
     /// Takes the next event in ring order.
-    pub fn handle(&mut self, event: Event) {
+    pub fn handle(&mut self, event: &Event) {
         let (at, sock) = (event.at, event.sock);
-        match event.body {
+        match &event.body {
             body @ Body::StateChanged { .. } => self.state_changed(sock, at, body),
-            Body::CloseCalled { task, timeout } => self.close_called(sock, at, task, timeout),
-            Body::Accepted { task } => self.accepted(sock, at, task),
-            Body::ResetSent { reason, state } => self.reset_sent(sock, at, reason, state),
-            Body::ResetReplied { reason, target } => self.reset_replied(sock, at, reason, &target),
-            body @ Body::ResetReceived { .. } => self.reset_received(sock, at, &body),
-            body @ Body::Disconnected { .. } => self.disconnected(sock, at, body),
-            Body::Aborted { task, state } => self.aborted(sock, at, task, state),
-            Body::Forgotten { task } => self.forgotten(sock, at, task),
-            Body::MinisockStarted { minisock, substate } => {
-                self.minisock_started(sock, at, minisock, substate);
+            Body::CloseCalled { task, timeout } => self.close_called(sock, at, *task, *timeout),
+            Body::Accepted { task } => self.accepted(sock, at, *task),
+            Body::ResetSent { reason, state } => self.reset_sent(sock, at, reason.clone(), *state),
+            Body::ResetReplied { reason, target } => {
+                self.reset_replied(sock, at, reason.clone(), target);
             }
-            body @ Body::MinisockAnswered { .. } => self.minisock_answered(sock, at, &body),
-            body @ Body::MinisockEnded { .. } => self.minisock_ended(sock, at, &body),
+            body @ Body::ResetReceived { .. } => self.reset_received(sock, at, body),
+            body @ Body::Disconnected { .. } => self.disconnected(sock, at, body),
+            Body::Aborted { task, state } => self.aborted(sock, at, *task, *state),
+            Body::Forgotten { task } => self.forgotten(sock, at, *task),
+            Body::MinisockStarted { minisock, substate } => {
+                self.minisock_started(sock, at, *minisock, *substate);
+            }
+            body @ Body::MinisockAnswered { .. } => self.minisock_answered(sock, at, body),
+            body @ Body::MinisockEnded { .. } => self.minisock_ended(sock, at, body),
             Body::Destroyed => self.destroyed(sock),
         }
-        if let Some(frames) = event.stack {
-            self.opened_from(sock, at, &frames);
+        if let Some(frames) = &event.stack {
+            self.opened_from(sock, at, frames);
         }
     }
 

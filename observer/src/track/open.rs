@@ -93,13 +93,13 @@ fn mapped(end: SocketAddr) -> [u8; 16] {
 
 impl Open {
     /// What begins with this change; `None` if more is to be said of it.
-    pub(super) fn begin(sock: SockId, change: &Change) -> Option<Self> {
+    pub(super) fn begin(sock: SockId, change: &Change<'_>) -> Option<Self> {
         let progress = match (change.old, change.new) {
             (State::Close, State::SynSent) => Progress::Connecting,
             (State::SynRecv, State::Established) => Progress::Answered,
             _ => return None,
         };
-        let socket = &change.socket;
+        let socket = change.socket;
         Some(Self {
             sock,
             first_at: change.at,
@@ -120,7 +120,7 @@ impl Open {
     }
 
     /// Takes the change from SYN_SENT to ESTABLISHED; false if it is another.
-    pub(super) fn establish(&mut self, change: &Change) -> bool {
+    pub(super) fn establish(&mut self, change: &Change<'_>) -> bool {
         let follows = (change.old, change.new) == (State::SynSent, State::Established);
         if self.progress != Progress::Connecting || !follows {
             return false;

@@ -42,14 +42,14 @@ enum Outlook {
 }
 
 impl Tracker {
-    pub(super) fn state_changed(&mut self, sock: SockId, at: Timestamp, body: Body) {
-        let Body::StateChanged {
+    pub(super) fn state_changed(&mut self, sock: SockId, at: Timestamp, body: &Body) {
+        let &Body::StateChanged {
             old,
             new,
             task,
             ends,
             netns,
-            socket,
+            ref socket,
         } = body
         else {
             return;
@@ -86,7 +86,7 @@ impl Tracker {
     }
 
     /// An open connection comes from SYN_SENT to ESTABLISHED; false if that is not the change.
-    fn established(&mut self, at: OpenSlot, change: &Change) -> bool {
+    fn established(&mut self, at: OpenSlot, change: &Change<'_>) -> bool {
         let open = self.table.open(at);
         let took = open.is_some_and(|open| open.establish(change));
         if took {
@@ -97,7 +97,7 @@ impl Tracker {
     }
 
     /// The record of a connection that begins, where one is needed.
-    fn born(&mut self, sock: SockId, older: Option<Slot>, change: &Change) -> Option<Slot> {
+    fn born(&mut self, sock: SockId, older: Option<Slot>, change: &Change<'_>) -> Option<Slot> {
         if let Some(older) = older {
             self.overtake(older);
         }
@@ -119,7 +119,7 @@ impl Tracker {
     }
 
     /// The same change told twice.
-    fn repeats(&mut self, slot: Slot, change: &Change) -> bool {
+    fn repeats(&mut self, slot: Slot, change: &Change<'_>) -> bool {
         self.table.record(slot).is_some_and(|record| {
             let facts = &record.facts;
             let same_change = (facts.came_from, facts.state) == (Some(change.old), change.new)
@@ -132,7 +132,7 @@ impl Tracker {
     }
 
     /// The last change of a connection that is final already, told a second time.
-    fn is_told_again(&self, sock: SockId, origin: Origin, change: &Change) -> bool {
+    fn is_told_again(&self, sock: SockId, origin: Origin, change: &Change<'_>) -> bool {
         origin == Origin::Unseen
             && change.new == State::Close
             && self
@@ -143,7 +143,7 @@ impl Tracker {
 
     /// The one change of a child that nobody saw. It may be told a second time, but not once
     /// the kernel has let go of the socket.
-    fn stillborn(&mut self, sock: SockId, change: &Change) {
+    fn stillborn(&mut self, sock: SockId, change: &Change<'_>) {
         let (netns, at) = (change.netns, change.at);
         self.stillborn
             .retain(|(_, told)| at.since(*told) < REPEATED_WITHIN);
@@ -155,7 +155,7 @@ impl Tracker {
     }
 
     /// A change that only a new connection makes.
-    fn is_birth(&mut self, slot: Slot, change: &Change) -> bool {
+    fn is_birth(&mut self, slot: Slot, change: &Change<'_>) -> bool {
         let Some(record) = self.table.record(slot) else {
             return true;
         };
@@ -278,7 +278,7 @@ impl Tracker {
     }
 }
 
-impl Change {
+impl Change<'_> {
     /// A change that only begins a connection, or repeats its beginning.
     fn is_first(&self) -> bool {
         self.new == State::SynSent || self.old == State::SynRecv
@@ -286,7 +286,7 @@ impl Change {
 }
 
 /// How a connection begins that no record knows; `None`: it is not one.
-fn origin_of(change: &Change) -> Option<Origin> {
+fn origin_of(change: &Change<'_>) -> Option<Origin> {
     // A child that could not be made (SYN_RECV, dead at once): nobody ever saw it.
     let stillborn = change.old == State::SynRecv
         && change.new == State::Close

@@ -9,6 +9,9 @@ pub(super) const NONE: u32 = u32::MAX;
 /// Places that are kept while all of them are empty.
 const KEPT: usize = 1 << 14;
 
+/// Places that a slab grows by at least.
+const LEAST: usize = 64;
+
 /// Values at places, in the order in which they were touched.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
@@ -84,6 +87,7 @@ impl<T> Slab<T> {
                 at
             }
             None => {
+                self.grow();
                 self.places.push(filled);
                 u32::try_from(self.places.len() - 1).unwrap_or(NONE)
             }
@@ -91,6 +95,14 @@ impl<T> Slab<T> {
         self.append(at);
         self.count += 1;
         at
+    }
+
+    /// A full slab grows by an eighth: twice as much would be empty for long.
+    fn grow(&mut self) {
+        if self.places.len() == self.places.capacity() {
+            let more = (self.places.len() / 8).max(LEAST);
+            self.places.reserve_exact(more);
+        }
     }
 
     pub(super) fn remove(&mut self, at: u32) -> Option<T> {

@@ -53,7 +53,7 @@ fn at(index: usize) -> Timestamp {
 
 fn feed(tracker: &mut Tracker, events: &[(usize, (u64, Body))]) {
     for (index, (sock, body)) in events {
-        tracker.handle(Event {
+        tracker.handle(&Event {
             at: at(*index),
             cpu: 0,
             sock: SockId(*sock),
@@ -84,7 +84,7 @@ proptest! {
         let limit = 5;
         let mut tracker = Tracker::new(sight(full), kept(limit, 4));
         for (index, (sock, body)) in events.into_iter().enumerate() {
-            tracker.handle(Event { at: at(index), cpu: 0, sock: SockId(sock), body, stack: None });
+            tracker.handle(&Event { at: at(index), cpu: 0, sock: SockId(sock), body, stack: None });
             // As many that are merely open, and as many of which more is known.
             prop_assert!(tracker.tracked() <= 2 * limit);
             if timeouts.contains(&index) {
@@ -97,12 +97,12 @@ proptest! {
             }
         }
         for sock in 0..12 {
-            tracker.handle(Event {
+            tracker.handle(&Event {
                 at: at(1000), cpu: 0, sock: SockId(sock), body: Body::Destroyed, stack: None,
             });
         }
         for sock in MINISOCKS..MINISOCKS + 4 {
-            tracker.handle(Event {
+            tracker.handle(&Event {
                 at: at(1000), cpu: 0, sock: SockId(sock), body: Body::Destroyed, stack: None,
             });
         }
@@ -203,7 +203,7 @@ fn a_timer_is_told_and_kept() {
         State::Close,
         socket(104, false, false, Release::No),
     );
-    tracker.handle(Event {
+    tracker.handle(&Event {
         at: Timestamp(1_000),
         cpu: 0,
         sock: SockId(1),
