@@ -21,8 +21,8 @@ mod tests {
     /// And until the client's end is left to a minisock, and the server's waits for its close.
     const CLOSING: usize = 11;
 
-    /// So many that tables are as full as they get before they grow, or nearly so.
-    const CONNECTIONS: u32 = 50_000;
+    /// So many that the hash table has as many buckets for each as it can have at most.
+    const CONNECTIONS: u32 = 58_000;
 
     /// Live bytes of the tracker for each connection end of those that these steps leave.
     fn bytes_each(steps: usize) -> i64 {
@@ -51,9 +51,7 @@ mod tests {
         }
         let ended = path.ended();
         churn.advance();
-        let taken = measure(|| {
-            path.run(&churn);
-        });
+        let taken = measure(|| path.run(&churn));
         assert_eq!(path.ended() - ended, 2 * 2_000);
         assert_eq!(taken.count_total, 0, "{taken:?} for {} events", churn.len());
     }
@@ -61,12 +59,12 @@ mod tests {
     #[test]
     fn an_open_connection_takes_few_bytes() {
         let each = bytes_each(OPEN);
-        assert!((64..=150).contains(&each), "{each} bytes");
+        assert!((64..=156).contains(&each), "{each} bytes");
     }
 
     #[test]
     fn a_closing_connection_takes_few_bytes() {
         let each = bytes_each(CLOSING);
-        assert!((64..=512).contains(&each), "{each} bytes");
+        assert!((64..=860).contains(&each), "{each} bytes");
     }
 }

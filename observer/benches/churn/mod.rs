@@ -32,7 +32,7 @@ const DONE: u32 = 2;
 
 /// One round of records.
 #[derive(Debug)]
-pub struct Churn {
+pub(crate) struct Churn {
     /// All records behind each other; each begins at a multiple of 8 bytes.
     bytes: Vec<u8>,
     /// Where each begins, and one more.
@@ -52,7 +52,7 @@ enum Side {
 
 impl Churn {
     /// A round of so many connections.
-    pub fn new(connections: u32) -> Self {
+    pub(crate) fn new(connections: u32) -> Self {
         let mut churn = Self {
             bytes: Vec::new(),
             starts: Vec::new(),
@@ -72,7 +72,7 @@ impl Churn {
     }
 
     /// Makes it the next round: all times are later.
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         for start in self.starts.iter().take(self.starts.len() - 1) {
             self.now += NANOS;
             let header = self.bytes.get_mut(*start..);
@@ -84,19 +84,19 @@ impl Churn {
     }
 
     /// The records in order.
-    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &[u8]> {
         let both = self.starts.iter().zip(self.starts.iter().skip(1));
         both.filter_map(|(start, end)| self.bytes.get(*start..*end))
     }
 
     /// How many records there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.starts.len() - 1
     }
 }
 
 /// Records that open these connections, and leave them open.
-pub fn opened(connections: std::ops::Range<u32>, steps: usize) -> Vec<Vec<u8>> {
+pub(crate) fn opened(connections: std::ops::Range<u32>, steps: usize) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     for pair in connections {
         for step in 0..steps {
@@ -257,7 +257,11 @@ fn changed(pair: Pair, side: Side, states: (u8, u8), sk_flags: u32) -> wire::Sta
             snd_wnd: 65_535,
             sk_flags,
             shutdown: if in_close { 3 } else { 0 },
-            marks: if in_close { marks | flag::RELEASING } else { marks },
+            marks: if in_close {
+                marks | flag::RELEASING
+            } else {
+                marks
+            },
             ..wire::Snapshot::default()
         },
         old_state: states.0,

@@ -15,7 +15,7 @@ const BATCH: usize = 4096;
 
 /// What the event loop holds.
 #[derive(Debug)]
-pub struct Path {
+pub(crate) struct Path {
     decoder: Decoder,
     tracker: Tracker,
     tally: Tally,
@@ -27,7 +27,7 @@ pub struct Path {
 
 impl Path {
     /// With every probe attached.
-    pub fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let sight = Sight {
             close: true,
             minisocks: true,
@@ -50,21 +50,16 @@ impl Path {
         })
     }
 
-    /// Whether it is an event.
-    pub fn decodes(&mut self, record: &[u8]) -> bool {
-        std::hint::black_box(self.decoder.decode(record)).is_ok()
-    }
-
     /// Takes one record.
-    pub fn take(&mut self, record: &[u8]) {
+    pub(crate) fn take(&mut self, record: &[u8]) {
         if let Ok(event) = &self.decoder.decode(record) {
             self.now = self.now.max(event.at);
             self.tracker.handle(event);
         }
     }
 
-    /// Takes a round; gives how many connection ends were judged so far.
-    pub fn run(&mut self, churn: &Churn) -> u64 {
+    /// Takes a round.
+    pub(crate) fn run(&mut self, churn: &Churn) {
         for (index, record) in churn.records().enumerate() {
             self.take(record);
             if index % BATCH == BATCH - 1 {
@@ -72,11 +67,10 @@ impl Path {
             }
         }
         self.deliver();
-        self.ended
     }
 
     /// Counts what the tracker has to say.
-    pub fn deliver(&mut self) {
+    fn deliver(&mut self) {
         self.tracker.handle_timeout(self.now);
         while let Some(output) = self.tracker.next_output() {
             match output {
@@ -100,12 +94,12 @@ impl Path {
     }
 
     /// Connection ends that are followed.
-    pub fn tracked(&self) -> usize {
+    pub(crate) fn tracked(&self) -> usize {
         self.tracker.tracked()
     }
 
     /// Connection ends judged.
-    pub fn ended(&self) -> u64 {
+    pub(crate) fn ended(&self) -> u64 {
         self.ended
     }
 }

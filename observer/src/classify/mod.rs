@@ -24,8 +24,8 @@ pub use counters::{Counter, Counts};
 pub use ending::{Ending, Group};
 pub use explain::{Explanation, KernelCounter, Lane, Myth, Next, Setting, Step, Wire};
 pub use verdict::{
-    Attributes, Closer, Confidence, Initiator, LeftBehind, Phase, ResetCause, ResetCauses,
-    Role, TimeWait, Verdict,
+    Attributes, Closer, Confidence, Initiator, LeftBehind, Phase, ResetCause, ResetCauses, Role,
+    TimeWait, Verdict,
 };
 
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub fn classify(closed: &Closed) -> Verdict {
         half_closed: details::half_closed(closed),
         time_wait: details::time_wait(closed, ending),
         left_behind: lost(closed, ending),
-        phases: closed.phases,
+        phases: closed.phases.times(),
         confidence,
         doubt,
         attributes: attributes(closed, ending),
@@ -74,8 +74,8 @@ pub fn classify(closed: &Closed) -> Verdict {
         netns: closed.netns,
         cgroup: closed.cgroup,
         cookie: closed.cookie,
-        closed_by: details::closed_by(closed, ending).copied(),
-        opened_by: closed.opened_by,
+        closed_by: details::closed_by(closed, ending).map(|who| closed.task(who)),
+        opened_by: closed.opened_by.map(|who| closed.task(who)),
         reset_reason: closed
             .resets
             .iter()

@@ -71,8 +71,8 @@ impl Verdict {
     /// With the timeline of the connection, for whoever shows it.
     #[must_use]
     pub fn with_evidence(mut self, closed: &Closed) -> Self {
-        self.timeline.clone_from(&closed.timeline);
-        self.timeline_dropped = closed.timeline_dropped;
+        self.timeline = closed.timeline().collect();
+        self.timeline_dropped = closed.timeline_dropped();
         self
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use observer_ebpf::wire::{self, flag};
 
 use super::{
-    Comm, DecodeError, Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task, Vocabulary,
+    Comm, DecodeError, Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task,
+    Vocabulary,
 };
 
 const AF_INET: u16 = 2;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::audit::{self, Account, Audit, Facts, Reading};
 use crate::classify::{
-    Attributes, Closer, Confidence, Counts, Ending, Initiator, LeftBehind, Phase, ResetCause, ResetCauses, Role,
-    TimeWait, Verdict,
+    Attributes, Closer, Confidence, Counts, Ending, Initiator, LeftBehind, Phase, ResetCause,
+    ResetCauses, Role, TimeWait, Verdict,
 };
 use crate::event::{Ends, State, Task, Timestamp};
 use crate::probe::{Answer, Coverage};

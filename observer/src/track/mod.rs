@@ -16,23 +16,25 @@ mod stacks;
 mod standing;
 mod table;
 mod time_wait;
+mod trail;
 
 #[cfg(test)]
 mod tests;
 
 pub use closed::{
-    CloseCall, Closed, Disconnect, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact,
-    ResetSeen, ResetSource, Teardown,
+    CloseCall, Closed, Disconnect, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, Phases,
+    ResetFact, ResetSeen, ResetSource, Teardown,
 };
 
 pub use stacks::{Opening, Stack};
 pub use standing::{Stage, Standing};
+pub use trail::{Step, Who};
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::classify::ResetCause;
-use crate::event::{Body, Event, SockId, State, Task, Timestamp};
+use crate::event::{Body, Event, SockId, State, Timestamp};
 
 use open::Open;
 use stacks::Stacks;
@@ -41,19 +43,6 @@ use time_wait::TimeWaits;
 
 /// How long a record waits after CLOSE for what may still belong to it.
 const AFTER_EXIT: Duration = Duration::from_millis(100);
-
-/// One piece of evidence of a connection's timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// When.
-    pub at: Timestamp,
-    /// What: a word such as `fin_sent`, `peer_fin`, `reset_received`, `close_called`.
-    pub event: &'static str,
-    /// The state afterwards, if the step changed it.
-    pub state: Option<State>,
-    /// Who did it, where somebody did.
-    pub by: Option<Task>,
-}
 
 /// What the attached probes can see. Where a question has no answer, the core infers.
 #[expect(
@@ -187,6 +176,10 @@ pub struct Tracker {
     time_waits: TimeWaits,
     outputs: VecDeque<Output>,
     /// Facts of connections that are over, to be written anew.
+    #[expect(
+        clippy::vec_box,
+        reason = "records take them and give them as they are"
+    )]
     spare: Vec<Box<Closed>>,
     /// Pointers of the latest connections that were final before their socket was destroyed.
     recent: VecDeque<(SockId, Timestamp)>,

@@ -8,11 +8,12 @@ use std::net::{Ipv6Addr, SocketAddr};
 use crate::classify::Phase;
 use crate::event::{Ends, SockId, State, Task, Timestamp};
 
+use super::Sight;
 use super::closed::{Closed, Origin};
 use super::facts::Change;
 use super::stacks::Opening;
 use super::standing::{Stage, Standing};
-use super::{Sight, Step};
+use super::trail::Word;
 
 /// How far it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,31 +197,26 @@ impl Open {
         (facts.ends, facts.netns) = (self.ends.ends(), self.netns);
         facts.cgroup = (self.cgroup != 0).then_some(self.cgroup);
         facts.cookie = (self.cookie != 0).then_some(self.cookie);
-        facts.opened_by = self.opened_by;
+        facts.opened_by = self.opened_by.map(|task| facts.people.add(task));
         facts.opening = self.opening.take().map(|it| *it);
         facts.error_before = Some(self.error);
-        let step = |at, event, state, by| Step {
-            at,
-            event,
-            state,
-            by,
-        };
-        let (first, later, by) = (self.first_at, self.later, self.opened_by);
-        let established = |at| step(at, "established", Some(State::Established), None);
+        let (first, later, by) = (self.first_at, self.later, facts.opened_by);
+        let established = Some(State::Established);
+        let trail = &mut facts.trail;
         match self.progress {
             Progress::Connecting | Progress::Connected => {
-                facts.note_step(step(first, "syn_sent", Some(State::SynSent), by), steps);
+                trail.add((first, Word::SynSent), Some(State::SynSent), by, steps);
             }
             Progress::Answered | Progress::Accepted => {
-                facts.note_step(established(first), steps);
+                trail.add((first, Word::Established), established, None, steps);
             }
         }
         match self.progress {
             Progress::Connected => {
-                facts.note_step(established(later), steps);
+                trail.add((later, Word::Established), established, None, steps);
                 facts.add_time(Phase::Connecting, later.since(first));
             }
-            Progress::Accepted => facts.note_step(step(later, "accepted", None, by), steps),
+            Progress::Accepted => trail.add((later, Word::Accepted), None, by, steps),
             Progress::Connecting | Progress::Answered => {}
         }
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::event::{Body, Release, SockId, State, Substate, Timestamp};
 
 use super::closed::{Closed, Fate, Gap, Origin, Teardown};
+use super::due::Wait;
 use super::facts::Change;
 use super::minisock::must_have_started;
-use super::due::Wait;
 use super::open::Open;
 use super::table::{Found, OpenSlot, Slot};
 use super::{Output, RECENT, Tracker};
@@ -195,7 +195,11 @@ impl Tracker {
             Outlook::UntilDestroyed => {
                 let socket = &record.facts.exit.as_ref().map(|exit| &exit.socket);
                 let doomed = socket.is_some_and(|it| it.dead || it.release == Release::Yes);
-                let wait = if doomed { Wait::Doomed } else { Wait::AfterExit };
+                let wait = if doomed {
+                    Wait::Doomed
+                } else {
+                    Wait::AfterExit
+                };
                 self.table.set_deadline(slot, at, wait);
             }
             Outlook::UntilReplied => {

@@ -79,18 +79,15 @@ impl<T> Slab<T> {
             older: self.newest,
             newer: NONE,
         };
-        let at = match self.places.get_mut(self.empty as usize) {
-            Some(place) => {
-                let at = self.empty;
-                self.empty = place.newer;
-                *place = filled;
-                at
-            }
-            None => {
-                self.grow();
-                self.places.push(filled);
-                u32::try_from(self.places.len() - 1).unwrap_or(NONE)
-            }
+        let at = if let Some(place) = self.places.get_mut(self.empty as usize) {
+            let at = self.empty;
+            self.empty = place.newer;
+            *place = filled;
+            at
+        } else {
+            self.grow();
+            self.places.push(filled);
+            u32::try_from(self.places.len() - 1).unwrap_or(NONE)
         };
         self.append(at);
         self.count += 1;

@@ -73,8 +73,8 @@ impl Standing {
         // A connect that began without a port has one by now that no event has told.
         let ends = facts.ends.filter(|ends| ends.local.port() != 0)?;
         let since = facts.since?;
-        let closed = facts.close_called.as_ref().map(|call| &call.task);
-        let closed_by = closed.or_else(|| facts.fin.as_ref().map(|fin| &fin.task));
+        let closed = facts.close_called.as_ref().map(|call| call.by);
+        let closed_by = closed.or_else(|| facts.fin.as_ref().map(|fin| fin.by));
         Some(Self {
             sock,
             first_at: facts.first_at,
@@ -84,8 +84,8 @@ impl Standing {
             state: facts.state,
             since,
             origin: facts.origin,
-            opened_by: facts.opened_by.clone(),
-            closed_by: closed_by.cloned(),
+            opened_by: facts.opened_by.map(|who| facts.task(who)),
+            closed_by: closed_by.map(|who| facts.task(who)),
             opening: facts.opening.clone(),
         })
     }

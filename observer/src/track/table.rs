@@ -336,4 +336,3 @@ impl Table {
         self.opens.touch(at.0);
     }
 }
-

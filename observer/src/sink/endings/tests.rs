@@ -65,10 +65,18 @@ fn an_ending_is_counted_for_a_minute_and_for_fifteen_and_then_no_more() {
 #[test]
 fn a_slot_of_an_hour_ago_is_not_taken_for_one_of_these_minutes() {
     let history = History::default();
-    note(&history, at(1000), &ended(Ending::PeerReset, Role::Client, 1000));
+    note(
+        &history,
+        at(1000),
+        &ended(Ending::PeerReset, Role::Client, 1000),
+    );
     // The same place in the ring, one round later.
     assert_eq!(told(&history, "", 1910)["groups"][2]["last_minute"], 0);
-    note(&history, at(1910), &ended(Ending::PeerReset, Role::Client, 1910));
+    note(
+        &history,
+        at(1910),
+        &ended(Ending::PeerReset, Role::Client, 1910),
+    );
     let page = told(&history, "", 1910);
     assert_eq!(page["groups"][2]["last_15_minutes"], 1);
 }
@@ -78,9 +86,14 @@ fn many_of_one_ending_do_not_push_out_the_one_of_another() {
     let history = History::default();
     let timeout = ended(Ending::TimeoutConnect, Role::Client, 10);
     note(&history, at(10), &timeout);
-    note(&history, at(10), &ended(Ending::PassiveClose, Role::Client, 10));
+    note(
+        &history,
+        at(10),
+        &ended(Ending::PassiveClose, Role::Client, 10),
+    );
     for seconds in 11..1000 {
-        note(&history, 
+        note(
+            &history,
             at(seconds),
             &ended(Ending::PeerReset, Role::Server, seconds),
         );

@@ -36,7 +36,8 @@ pub struct Tally {
 impl Tally {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let of_roles = |all: &Vec<[IntCounter; Role::ALL.len()]>| {
-            let local = |roles: &[IntCounter; Role::ALL.len()]| roles.each_ref().map(IntCounter::local);
+            let local =
+                |roles: &[IntCounter; Role::ALL.len()]| roles.each_ref().map(IntCounter::local);
             all.iter().map(local).collect()
         };
         Self {

@@ -92,7 +92,7 @@ proptest! {
                 tracker.handle_loss(at(index));
             }
             for closed in closed(&mut tracker) {
-                prop_assert!(closed.timeline.len() <= 4);
+                prop_assert!(closed.timeline().len() <= 4);
                 prop_assert!(closed.resets.len() <= Closed::MOST_RESETS);
             }
         }
