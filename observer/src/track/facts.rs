@@ -9,9 +9,10 @@ use crate::classify::Phase;
 use crate::event::{Ends, Release, ResetReason, Socket, State, Task, Timestamp};
 
 use super::closed::{
-    CloseCall, Closed, Disconnect, Exit, Fin, Gap, Origin, PeerFin, Phases, ResetFact, ResetSeen,
+    CloseCall, Closed, Disconnect, Exit, Fin, Gap, Origin, PeerFin, ResetFact, ResetSeen,
     ResetSource, Teardown,
 };
+use super::phases::Phases;
 use super::settle::DOOMED;
 use super::trail::{People, Trail, Word};
 use super::{Sight, Who};

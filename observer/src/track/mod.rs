@@ -10,6 +10,8 @@ mod due;
 mod facts;
 mod minisock;
 mod open;
+mod phases;
+mod room;
 mod settle;
 mod slab;
 mod stacks;
@@ -22,10 +24,11 @@ mod trail;
 mod tests;
 
 pub use closed::{
-    CloseCall, Closed, Disconnect, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, Phases,
-    ResetFact, ResetSeen, ResetSource, Teardown,
+    CloseCall, Closed, Disconnect, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact,
+    ResetSeen, ResetSource, Teardown,
 };
 
+pub use phases::Phases;
 pub use stacks::{Opening, Stack};
 pub use standing::{Stage, Standing};
 pub use trail::{Step, Who};
@@ -36,9 +39,8 @@ use std::time::Duration;
 use crate::classify::ResetCause;
 use crate::event::{Body, Event, SockId, State, Timestamp};
 
-use open::Open;
 use stacks::Stacks;
-use table::{Found, OpenSlot, Slot, Table};
+use table::{Found, Slot, Table};
 use time_wait::TimeWaits;
 
 /// How long a record waits after CLOSE for what may still belong to it.
@@ -163,9 +165,6 @@ pub enum TimeWaitEnd {
 
 /// Connections, and children that nobody saw, whose last change may still be told a second time.
 const RECENT: usize = 256;
-
-/// Memory of ended connections that is kept for the next, at most 2 MiB.
-const SPARE: usize = 1024;
 
 /// Tracks every connection end of the host.
 #[derive(Debug)]
@@ -296,15 +295,6 @@ impl Tracker {
         self.stacks.dropped()
     }
 
-    /// Takes back what [`Output::Closed`] gave, so that the next connection needs no new memory.
-    pub fn reuse(&mut self, mut closed: Box<Closed>) {
-        if self.spare.len() < SPARE {
-            // Nobody is to share a stack with what is over.
-            closed.opening = None;
-            self.spare.push(closed);
-        }
-    }
-
     /// Lets `note` add to what is known of a tracked connection; an untracked one is ignored.
     fn with(&mut self, sock: SockId, note: impl FnOnce(&mut Closed, usize)) {
         if let Some(slot) = self.slot(sock) {
@@ -317,61 +307,6 @@ impl Tracker {
         if let Some(record) = self.table.record(slot) {
             note(&mut record.facts, self.limits.steps);
         }
-    }
-
-    /// The record of this pointer's connection. One that was merely open has one from here on.
-    fn slot(&mut self, sock: SockId) -> Option<Slot> {
-        match self.table.find(sock)? {
-            Found::Record(slot) => Some(slot),
-            Found::Open(at) => self.promote(at),
-        }
-    }
-
-    fn promote(&mut self, at: OpenSlot) -> Option<Slot> {
-        self.make_room();
-        let mut facts = self.blank();
-        let open = self.table.open(at)?;
-        open.tell(&mut facts, self.sight, self.limits.steps);
-        self.table.promote(at, facts)
-    }
-
-    /// Facts to be written anew.
-    fn blank(&mut self) -> Box<Closed> {
-        let new = || Closed::new(self.sight, Origin::Unseen, Timestamp(0), State::Close);
-        self.spare.pop().unwrap_or_else(|| Box::new(new()))
-    }
-
-    /// Starts a record for a pointer that has none.
-    fn start(&mut self, sock: SockId, origin: Origin, at: Timestamp, state: State) -> Slot {
-        self.make_room();
-        let mut facts = self.blank();
-        facts.begin(self.sight, origin, at, state);
-        self.table.insert(sock, facts)
-    }
-
-    /// Makes room for one more record.
-    fn make_room(&mut self) {
-        while self.table.records().len() >= self.limits.records.max(1) {
-            let Some(oldest) = self.table.oldest() else {
-                break;
-            };
-            if let Some(facts) = self.table.remove(oldest) {
-                self.reuse(facts);
-            }
-            self.evictions += 1;
-        }
-    }
-
-    /// Starts an open connection for a pointer that has none, making room first.
-    fn start_open(&mut self, open: Open) -> OpenSlot {
-        while self.table.opens().len() >= self.limits.connections.max(1) {
-            let Some(oldest) = self.table.oldest_open() else {
-                break;
-            };
-            self.table.remove_open(oldest);
-            self.evictions += 1;
-        }
-        self.table.insert_open(open)
     }
 
     /// A connection older than the agent shows itself by something that comes before CLOSE.

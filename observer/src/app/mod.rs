@@ -4,6 +4,8 @@
 //! It never writes to a file or a socket and never waits for anything but the ring, its
 //! timers and the order to stop, so only a busy CPU can make it late.
 
+mod outlet;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +18,16 @@ use crate::classify::{Verdict, classify};
 use crate::clock::Clock;
 use crate::event::{Decoder, Timestamp};
 use crate::probe::Probes;
-use crate::settings::{Filter, LIMITS};
+use crate::settings::LIMITS;
 use crate::sink::board::Board;
 use crate::sink::endings::Notes;
-use crate::sink::lines::Lines;
 use crate::sink::names::{Cause, LOSSES};
 use crate::sink::prometheus::{Metrics, PerKind, Tally};
 use crate::stop::Stop;
 use crate::surveyor::Surveyor;
-use crate::track::{Closed, Output, Tracker};
+use crate::track::{Output, Tracker};
+
+pub use self::outlet::Outlet;
 
 /// Records taken from the ring before the loop looks at its timers again.
 const BATCH: usize = 4096;
@@ -44,17 +47,6 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Records that are not events and are logged, of each run; all are counted.
 const DECODE_ERRORS_LOGGED: u64 = 10;
-
-/// Where lines go, and which.
-#[derive(Debug)]
-pub struct Outlet {
-    /// The writer.
-    pub lines: Lines,
-    /// Which verdicts become lines.
-    pub filter: Filter,
-    /// Lines still wanted; `None`: without end.
-    pub remaining: Option<u64>,
-}
 
 /// The loop and all that only it touches.
 #[derive(Debug)]
@@ -240,7 +232,9 @@ impl App {
                 Output::Closed(closed) => {
                     let verdict = classify(&closed);
                     self.note(&verdict);
-                    self.print(verdict, &closed);
+                    if let Some(outlet) = &mut self.outlet {
+                        outlet.offer(verdict, &closed);
+                    }
                     self.tracker.reuse(closed);
                 }
                 Output::LooseReset { cause, .. } => self.tally.count_reset(cause),
@@ -271,24 +265,9 @@ impl App {
         }
     }
 
-    fn print(&mut self, verdict: Verdict, closed: &Closed) {
-        let Some(outlet) = &mut self.outlet else {
-            return;
-        };
-        if outlet.remaining == Some(0) || !outlet.filter.accepts(&verdict) {
-            return;
-        }
-        let accepted = outlet.lines.offer(Box::new(verdict.with_evidence(closed)));
-        if let Some(remaining) = &mut outlet.remaining {
-            *remaining -= u64::from(accepted);
-        }
-    }
-
     /// Whether no more lines are wanted.
     fn sated(&self) -> bool {
-        self.outlet
-            .as_ref()
-            .is_some_and(|outlet| outlet.remaining == Some(0))
+        self.outlet.as_ref().is_some_and(Outlet::is_sated)
     }
 
     /// Tells the tracker and the metrics of events and lines that were lost since the last
