@@ -166,6 +166,9 @@ pub enum TimeWaitEnd {
 /// Connections, and children that nobody saw, whose last change may still be told a second time.
 const RECENT: usize = 256;
 
+/// Outputs that memory is kept for while there are none.
+const MOST_OUTPUTS: usize = 1 << 14;
+
 /// Tracks every connection end of the host.
 #[derive(Debug)]
 pub struct Tracker {
@@ -277,7 +280,11 @@ impl Tracker {
 
     /// The next thing to say, in order.
     pub fn next_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.outputs.capacity() > MOST_OUTPUTS {
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// Connections tracked now.

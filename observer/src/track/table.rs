@@ -239,6 +239,9 @@ impl Table {
         }
         if let Some(ends) = record.facts.ends.filter(|_| record.by_ends) {
             self.by_ends.remove(&(record.facts.netns, ends));
+            if self.by_ends.is_empty() && self.by_ends.capacity() > MOST_KEPT {
+                self.by_ends = HashMap::new();
+            }
         }
         Some(record.facts)
     }

@@ -4,6 +4,7 @@ mod bodies;
 mod books;
 mod connects;
 mod lives;
+mod reuse;
 mod standing;
 
 use proptest::prelude::*;
