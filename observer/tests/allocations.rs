@@ -59,12 +59,12 @@ mod tests {
     #[test]
     fn an_open_connection_takes_few_bytes() {
         let each = bytes_each(OPEN);
-        assert!((64..=156).contains(&each), "{each} bytes");
+        assert!((64..=140).contains(&each), "{each} bytes");
     }
 
     #[test]
     fn a_closing_connection_takes_few_bytes() {
         let each = bytes_each(CLOSING);
-        assert!((64..=860).contains(&each), "{each} bytes");
+        assert!((64..=850).contains(&each), "{each} bytes");
     }
 }

@@ -1,6 +1,7 @@
 //! The way of a record through the agent, without the ring and the clock.
 
 use observer::classify::classify;
+use observer::detect::Recent;
 use observer::event::{Decoder, Timestamp, Vocabulary};
 use observer::settings::LIMITS;
 use observer::sink::board::Board;
@@ -20,6 +21,7 @@ pub(crate) struct Path {
     tracker: Tracker,
     tally: Tally,
     notes: Notes,
+    recent: Recent,
     board: Board,
     now: Timestamp,
     ended: u64,
@@ -44,6 +46,7 @@ impl Path {
             tracker: Tracker::new(sight, LIMITS),
             tally: metrics.tally(),
             notes: Notes::default(),
+            recent: Recent::default(),
             board: Board::default(),
             now: Timestamp(0),
             ended: 0,
@@ -78,6 +81,7 @@ impl Path {
                     let verdict = classify(&closed);
                     self.tally.count_verdict(&verdict);
                     self.notes.note(&verdict);
+                    self.recent.note(&verdict);
                     self.tracker.reuse(closed);
                     self.ended += 1;
                 }

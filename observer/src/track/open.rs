@@ -6,7 +6,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use crate::classify::Phase;
-use crate::event::{Ends, SockId, State, Task, Timestamp};
+use crate::event::{Comm, Ends, SockId, State, Task, Timestamp};
 
 use super::Sight;
 use super::closed::{Closed, Origin};
@@ -28,6 +28,14 @@ enum Progress {
     Accepted,
 }
 
+/// Whether a task is known that opened it. Apart from the rest of the task, it takes no padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    Nobody,
+    Alive,
+    Exiting,
+}
+
 /// One open connection end.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -40,7 +48,10 @@ pub(super) struct Open {
     /// 0 is none.
     cookie: u64,
     opening: Option<Box<Opening>>,
-    opened_by: Option<Task>,
+    /// Who opened it, if `opened` says that somebody did.
+    pid: u32,
+    comm: Comm,
+    opened: Opened,
     ends: Compact,
     netns: u32,
     error: u16,
@@ -101,18 +112,41 @@ impl Open {
             _ => return None,
         };
         let socket = change.socket;
-        Some(Self {
+        let mut open = Self {
             sock,
             first_at: change.at,
             later: change.at,
             cgroup: socket.cgroup.unwrap_or(0),
             cookie: socket.cookie.unwrap_or(0),
             opening: None,
-            opened_by: (progress == Progress::Connecting).then_some(change.task),
+            pid: 0,
+            comm: Comm::default(),
+            opened: Opened::Nobody,
             ends: Compact::of(change.ends),
             netns: change.netns,
             error: socket.error,
             progress,
+        };
+        if progress == Progress::Connecting {
+            open.opened_by(change.task);
+        }
+        Some(open)
+    }
+
+    fn opened_by(&mut self, task: Task) {
+        (self.pid, self.comm) = (task.pid, task.comm);
+        self.opened = if task.exiting {
+            Opened::Exiting
+        } else {
+            Opened::Alive
+        };
+    }
+
+    fn opener(&self) -> Option<Task> {
+        (self.opened != Opened::Nobody).then(|| Task {
+            pid: self.pid,
+            comm: self.comm,
+            exiting: self.opened == Opened::Exiting,
         })
     }
 
@@ -145,7 +179,8 @@ impl Open {
     pub(super) fn accept(&mut self, at: Timestamp, task: Task) -> bool {
         let waits = self.progress == Progress::Answered;
         if waits {
-            (self.later, self.opened_by) = (at, Some(task));
+            self.later = at;
+            self.opened_by(task);
             self.progress = Progress::Accepted;
         }
         waits
@@ -197,7 +232,7 @@ impl Open {
         (facts.ends, facts.netns) = (self.ends.ends(), self.netns);
         facts.cgroup = (self.cgroup != 0).then_some(self.cgroup);
         facts.cookie = (self.cookie != 0).then_some(self.cookie);
-        facts.opened_by = self.opened_by.map(|task| facts.people.add(task));
+        facts.opened_by = self.opener().map(|task| facts.people.add(task));
         facts.opening = self.opening.take().map(|it| *it);
         facts.error_before = Some(self.error);
         let (first, later, by) = (self.first_at, self.later, facts.opened_by);
@@ -235,7 +270,7 @@ impl Open {
             state: self.state(),
             since: self.since(),
             origin: self.origin(),
-            opened_by: self.opened_by,
+            opened_by: self.opener(),
             closed_by: None,
             opening: self.opening.as_deref().cloned(),
         })
@@ -247,4 +282,4 @@ impl Open {
     }
 }
 
-const _: () = assert!(size_of::<Open>() <= 120);
+const _: () = assert!(size_of::<Open>() <= 112);

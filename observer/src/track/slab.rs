@@ -94,10 +94,11 @@ impl<T> Slab<T> {
         at
     }
 
-    /// A full slab grows by an eighth: twice as much would be empty for long.
+    /// A full slab grows by a sixteenth: twice as much would be empty for long, and to move a
+    /// large one costs the kernel's tables alone.
     fn grow(&mut self) {
         if self.places.len() == self.places.capacity() {
-            let more = (self.places.len() / 8).max(LEAST);
+            let more = (self.places.len() / 16).max(LEAST);
             self.places.reserve_exact(more);
         }
     }

@@ -10,7 +10,7 @@ mod lately;
 
 pub(super) mod reset;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::Service;
 use crate::classify::Verdict;
