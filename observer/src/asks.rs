@@ -164,6 +164,7 @@ mod tests {
         };
         let limits = Limits {
             connections: 8,
+            records: 8,
             steps: 8,
         };
         Tracker::new(sight, limits)

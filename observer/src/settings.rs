@@ -23,7 +23,8 @@ pub const DEFAULT_CENSUS_INTERVAL: &str = "15s";
 
 /// Bounds of the tracker's memory.
 pub const LIMITS: Limits = Limits {
-    connections: 262_144,
+    connections: 1_048_576,
+    records: 262_144,
     steps: 32,
 };
 

@@ -1,7 +1,7 @@
 //! What a verdict says beside the ending: who, in what order, and where TIME_WAIT is.
 
-use crate::event::{Release, State, Task};
-use crate::track::{Closed, Fate, Origin};
+use crate::event::{Release, State};
+use crate::track::{Closed, Fate, Origin, Who};
 
 use super::{Closer, Ending, Group, Initiator, Role, TimeWait, orderly};
 
@@ -46,8 +46,8 @@ fn first_fin(closed: &Closed) -> Option<Initiator> {
 
 /// How the application made this end's FIN or RST go out.
 pub(super) fn closer(closed: &Closed) -> Option<Closer> {
-    let (release, task, at) = if let Some(fin) = &closed.fin {
-        (fin.release, &fin.task, fin.at)
+    let (release, by, at) = if let Some(fin) = &closed.fin {
+        (fin.release, fin.by, fin.at)
     } else {
         let exit = closed.exit.as_ref()?;
         let ours = exit.socket.release == Release::Yes || closed.reset_after_exit();
@@ -56,13 +56,13 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
         if !ours || others || closed.fatal_error() != 0 {
             return None;
         }
-        (exit.socket.release, &exit.task, exit.at)
+        (exit.socket.release, exit.by, exit.at)
     };
     let called = closed
         .close_called
         .as_ref()
         .is_some_and(|call| call.at <= at);
-    let by_release = if task.exiting {
+    let by_release = if closed.task(by).exiting {
         Closer::Exit
     } else {
         Closer::Close
@@ -80,13 +80,13 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
 }
 
 /// The process behind the end: an administrator, a closing listener, or who closed.
-pub(super) fn closed_by(closed: &Closed, ending: Ending) -> Option<&Task> {
-    let at_exit = closed.exit.as_ref().map(|exit| &exit.task);
+pub(super) fn closed_by(closed: &Closed, ending: Ending) -> Option<Who> {
+    let at_exit = closed.exit.as_ref().map(|exit| exit.by);
     if ending == Ending::ResetDestroyed {
-        return closed.teardown.aborted.as_ref().or(at_exit);
+        return closed.teardown.aborted.or(at_exit);
     }
     if ending == Ending::ResetListenerClosed {
-        return closed.teardown.forgotten.as_ref().or(at_exit);
+        return closed.teardown.forgotten.or(at_exit);
     }
     let in_call = [
         Ending::ResetDisconnect,
@@ -104,9 +104,9 @@ pub(super) fn closed_by(closed: &Closed, ending: Ending) -> Option<&Task> {
     match &closed.fin {
         _ if in_call.contains(&ending) => at_exit,
         _ if closed.subflow() && closer(closed).is_none() => None,
-        Some(fin) => Some(&fin.task),
+        Some(fin) => Some(fin.by),
         None if inside_close => at_exit,
-        None => call.map(|call| &call.task),
+        None => call.map(|call| call.by),
     }
 }
 
@@ -158,10 +158,10 @@ pub(super) fn linger_expired(closed: &Closed) -> bool {
     };
     let Some(fin) = &closed.fin else { return false };
     let waits = match &closed.close_called {
-        Some(call) => call.timeout > 0 && !call.task.exiting,
+        Some(call) => call.timeout > 0 && !closed.task(call.by).exiting,
         None => {
             fin.release == Release::Yes
-                && !fin.task.exiting
+                && !closed.task(fin.by).exiting
                 && fin.linger.is_some_and(|jiffies| jiffies > 0)
         }
     };

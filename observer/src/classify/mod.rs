@@ -24,9 +24,11 @@ pub use counters::{Counter, Counts};
 pub use ending::{Ending, Group};
 pub use explain::{Explanation, KernelCounter, Lane, Myth, Next, Setting, Step, Wire};
 pub use verdict::{
-    Attributes, Closer, Confidence, Initiator, LeftBehind, Phase, ResetCause, Role, TimeWait,
-    Verdict,
+    Attributes, Closer, Confidence, Initiator, LeftBehind, Phase, ResetCause, ResetCauses, Role,
+    TimeWait, Verdict,
 };
+
+use std::sync::Arc;
 
 use crate::event::Timestamp;
 use crate::track::{Closed, Gap};
@@ -44,7 +46,7 @@ const RECOGNISERS: [fn(&Closed) -> Option<Found>; 6] = [
     silent::recognise,
 ];
 
-/// Judges one closed connection.
+/// Judges one closed connection. Its timeline is not copied: see [`Verdict::with_evidence`].
 pub fn classify(closed: &Closed) -> Verdict {
     let found = RECOGNISERS
         .into_iter()
@@ -59,7 +61,7 @@ pub fn classify(closed: &Closed) -> Verdict {
         half_closed: details::half_closed(closed),
         time_wait: details::time_wait(closed, ending),
         left_behind: lost(closed, ending),
-        phases: closed.phases,
+        phases: closed.phases.times(),
         confidence,
         doubt,
         attributes: attributes(closed, ending),
@@ -72,16 +74,16 @@ pub fn classify(closed: &Closed) -> Verdict {
         netns: closed.netns,
         cgroup: closed.cgroup,
         cookie: closed.cookie,
-        closed_by: details::closed_by(closed, ending).cloned(),
-        opened_by: closed.opened_by.clone(),
+        closed_by: details::closed_by(closed, ending).map(|who| closed.task(who)),
+        opened_by: closed.opened_by.map(|who| closed.task(who)),
         reset_reason: closed
             .resets
             .iter()
             .rev()
-            .find_map(|reset| reset.reason.as_ref().map(|reason| reason.name.clone())),
+            .find_map(|reset| reset.reason.as_ref().map(|it| Arc::clone(&it.name))),
         error: closed.last_socket().map_or(0, |socket| socket.error),
-        timeline: closed.timeline.clone(),
-        timeline_dropped: closed.timeline_dropped,
+        timeline: Vec::new(),
+        timeline_dropped: 0,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::event::State;
 use crate::track::{Closed, ResetFact, ResetSource};
 
-use super::{Ending, ResetCause};
+use super::{Ending, ResetCause, ResetCauses};
 
 impl ResetCause {
     /// The cause that a kernel's reason names, where it names one that is specific enough.
@@ -22,7 +22,7 @@ impl ResetCause {
 }
 
 /// The cause of each reset of a connection, in order.
-pub(super) fn causes(closed: &Closed, ending: Ending) -> Vec<ResetCause> {
+pub(super) fn causes(closed: &Closed, ending: Ending) -> ResetCauses {
     closed
         .resets
         .iter()

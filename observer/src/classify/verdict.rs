@@ -1,9 +1,11 @@
 //! What the agent says of one ended connection.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{Ends, Task, Timestamp};
-use crate::track::Step;
+use crate::track::{Closed, Step};
 
 use super::{Counts, Ending};
 
@@ -34,7 +36,7 @@ pub struct Verdict {
     /// Details that do not make another ending.
     pub attributes: Attributes,
     /// Resets that this host sent for this connection, by cause.
-    pub resets_sent: Vec<ResetCause>,
+    pub resets_sent: ResetCauses,
     /// Counters of the kernel that its end moved.
     pub counters: Counts,
     /// Whether a RST of the peer ended it.
@@ -56,16 +58,24 @@ pub struct Verdict {
     /// Who accepted or connected.
     pub opened_by: Option<Task>,
     /// The name of the kernel's reset reason, where it gave one.
-    pub reset_reason: Option<Box<str>>,
+    pub reset_reason: Option<Arc<str>>,
     /// `sk_err` at the end: a positive errno or 0.
     pub error: u16,
-    /// The ordered evidence.
+    /// The ordered evidence; empty unless [`Self::with_evidence`] added it.
     pub timeline: Vec<Step>,
     /// Steps that did not fit into the timeline.
     pub timeline_dropped: u32,
 }
 
 impl Verdict {
+    /// With the timeline of the connection, for whoever shows it.
+    #[must_use]
+    pub fn with_evidence(mut self, closed: &Closed) -> Self {
+        self.timeline = closed.timeline().collect();
+        self.timeline_dropped = closed.timeline_dropped();
+        self
+    }
+
     /// Whether this end closed first, or both did, and it holds TIME_WAIT.
     pub fn holds_time_wait(&self) -> bool {
         matches!(self.time_wait, TimeWait::Local | TimeWait::Both)
@@ -239,4 +249,39 @@ pub struct Attributes {
     pub time_wait_overflow: bool,
     /// The ending happened to a minisock, after the full socket was gone.
     pub minisock: bool,
+}
+
+/// Why this host sent each of the resets of a connection that are kept, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetCauses {
+    all: [ResetCause; Closed::MOST_RESETS],
+    count: usize,
+}
+
+impl Default for ResetCauses {
+    fn default() -> Self {
+        Self {
+            all: [ResetCause::Other; Closed::MOST_RESETS],
+            count: 0,
+        }
+    }
+}
+
+impl FromIterator<ResetCause> for ResetCauses {
+    fn from_iter<T: IntoIterator<Item = ResetCause>>(causes: T) -> Self {
+        let mut kept = Self::default();
+        for (place, cause) in kept.all.iter_mut().zip(causes) {
+            *place = cause;
+            kept.count += 1;
+        }
+        kept
+    }
+}
+
+impl Deref for ResetCauses {
+    type Target = [ResetCause];
+
+    fn deref(&self) -> &[ResetCause] {
+        self.all.get(..self.count).unwrap_or_default()
+    }
 }

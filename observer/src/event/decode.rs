@@ -4,15 +4,16 @@
 //! reason why it is none. Never panics and never reads past the record.
 
 use observer_ebpf::wire::{self, Kind};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::translate::{reason_of, stack_of, state_of, substate_of, task_of, truth_of, tuple_of};
+use super::translate::{Reasons, stack_of, state_of, substate_of, task_of, truth_of, tuple_of};
 use super::{Body, Event, ReplyTarget, SockId, State, Timestamp, Vocabulary, translate};
 
 /// Turns ring records into events.
 #[derive(Debug)]
 pub struct Decoder {
     vocabulary: Vocabulary,
+    reasons: Reasons,
 }
 
 /// Why a record is not an event. Counted, never fatal.
@@ -47,10 +48,14 @@ pub enum DecodeError {
 impl Decoder {
     /// A decoder for the kernel that this vocabulary was read from.
     pub fn new(vocabulary: Vocabulary) -> Self {
-        Self { vocabulary }
+        Self {
+            reasons: Reasons::new(&vocabulary),
+            vocabulary,
+        }
     }
 
     /// Decodes one record.
+    #[inline]
     pub fn decode(&self, record: &[u8]) -> Result<Event, DecodeError> {
         let (header, _) = wire::Header::read_from_prefix(record)
             .map_err(|_short| DecodeError::Short(record.len()))?;
@@ -71,19 +76,19 @@ impl Decoder {
             | Kind::Destroyed => (record, header, None),
         };
         let body = match kind {
-            Kind::StateChanged => self.state_changed(&read(record, header)?),
-            Kind::CloseCalled => Ok(close_called(&read(record, header)?)),
-            Kind::ResetSent => self.reset_sent(&read(record, header)?),
-            Kind::ResetReplied => self.reset_replied(&read(record, header)?),
-            Kind::ResetReceived => reset_received(&read(record, header)?),
-            Kind::Disconnected => disconnected(&read(record, header)?),
-            Kind::Aborted => aborted(&read(record, header)?),
-            Kind::Forgotten => Ok(forgotten(&read(record, header)?)),
-            Kind::MinisockStarted => minisock_started(&read(record, header)?),
-            Kind::MinisockAnswered => self.minisock_answered(&read(record, header)?),
-            Kind::MinisockEnded => minisock_ended(&read(record, header)?),
-            Kind::Destroyed => read::<wire::Destroyed>(record, header).map(|_| Body::Destroyed),
-            Kind::Accepted => Ok(accepted(&read(record, header)?)),
+            Kind::StateChanged => read(record, header, |it| self.state_changed(it)),
+            Kind::CloseCalled => read(record, header, |it| Ok(close_called(it))),
+            Kind::ResetSent => read(record, header, |it| self.reset_sent(it)),
+            Kind::ResetReplied => read(record, header, |it| self.reset_replied(it)),
+            Kind::ResetReceived => read(record, header, reset_received),
+            Kind::Disconnected => read(record, header, disconnected),
+            Kind::Aborted => read(record, header, aborted),
+            Kind::Forgotten => read(record, header, |it| Ok(forgotten(it))),
+            Kind::MinisockStarted => read(record, header, minisock_started),
+            Kind::MinisockAnswered => read(record, header, |it| self.minisock_answered(it)),
+            Kind::MinisockEnded => read(record, header, minisock_ended),
+            Kind::Destroyed => read(record, header, |_: &wire::Destroyed| Ok(Body::Destroyed)),
+            Kind::Accepted => read(record, header, |it| Ok(accepted(it))),
         }?;
         Ok(Event {
             at: Timestamp(header.at_ns),
@@ -94,6 +99,7 @@ impl Decoder {
         })
     }
 
+    #[inline]
     fn state_changed(&self, record: &wire::StateChanged) -> Result<Body, DecodeError> {
         let kind = record.header.kind;
         let (old, new) = (
@@ -106,13 +112,13 @@ impl Decoder {
             task: task_of(&record.task),
             ends: tuple_of(&record.tuple),
             netns: record.tuple.netns,
-            socket: Box::new(translate::socket_of(&record.snapshot, &self.vocabulary)),
+            socket: translate::socket_of(&record.snapshot, &self.vocabulary),
         })
     }
 
     fn reset_sent(&self, record: &wire::ResetSent) -> Result<Body, DecodeError> {
         Ok(Body::ResetSent {
-            reason: reason_of(record.reason, &self.vocabulary),
+            reason: self.reasons.of(record.reason),
             state: Some(state_of(record.header.kind, record.state)?),
         })
     }
@@ -137,7 +143,7 @@ impl Decoder {
             }
         };
         Ok(Body::ResetReplied {
-            reason: reason_of(record.reason, &self.vocabulary),
+            reason: self.reasons.of(record.reason),
             target,
         })
     }
@@ -151,7 +157,13 @@ impl Decoder {
     }
 }
 
-fn read<T: FromBytes>(record: &[u8], header: wire::Header) -> Result<T, DecodeError> {
+/// Looks at a record where it lies. The ring aligns records; one from elsewhere is copied.
+#[inline]
+fn read<T: FromBytes + KnownLayout + Immutable>(
+    record: &[u8],
+    header: wire::Header,
+    body: impl FnOnce(&T) -> Result<Body, DecodeError>,
+) -> Result<Body, DecodeError> {
     let expected = size_of::<T>();
     let size = |got| DecodeError::Size {
         kind: header.kind,
@@ -161,7 +173,11 @@ fn read<T: FromBytes>(record: &[u8], header: wire::Header) -> Result<T, DecodeEr
     if usize::from(header.size) != expected {
         return Err(size(usize::from(header.size)));
     }
-    T::read_from_bytes(record).map_err(|_size| size(record.len()))
+    if let Ok(record) = T::ref_from_bytes(record) {
+        return body(record);
+    }
+    let copy = T::read_from_bytes(record).map_err(|_size| size(record.len()))?;
+    body(&copy)
 }
 
 /// Splits a record off the stack behind it, if there is one; the header is then that of the
@@ -185,6 +201,7 @@ fn without_stack<T>(
     (record, header, stack.as_ref().and_then(stack_of))
 }
 
+#[inline]
 fn close_called(record: &wire::CloseCalled) -> Body {
     Body::CloseCalled {
         task: task_of(&record.task),
@@ -220,6 +237,7 @@ fn forgotten(record: &wire::Teardown) -> Body {
     }
 }
 
+#[inline]
 fn minisock_started(record: &wire::MinisockStarted) -> Result<Body, DecodeError> {
     Ok(Body::MinisockStarted {
         minisock: SockId(record.minisock),
@@ -227,6 +245,7 @@ fn minisock_started(record: &wire::MinisockStarted) -> Result<Body, DecodeError>
     })
 }
 
+#[inline]
 fn minisock_ended(record: &wire::MinisockEnded) -> Result<Body, DecodeError> {
     Ok(Body::MinisockEnded {
         substate: substate_of(record.header.kind, record.substate)?,
@@ -236,6 +255,7 @@ fn minisock_ended(record: &wire::MinisockEnded) -> Result<Body, DecodeError> {
     })
 }
 
+#[inline]
 fn accepted(record: &wire::Accepted) -> Body {
     Body::Accepted {
         task: task_of(&record.task),

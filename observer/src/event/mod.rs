@@ -4,6 +4,7 @@
 //! [`Event`] or a [`DecodeError`]. Never panics, never reads past the record, never asks
 //! for the time.
 
+mod comm;
 mod decode;
 pub mod errno;
 mod parts;
@@ -13,6 +14,7 @@ mod vocabulary;
 #[cfg(test)]
 mod tests;
 
+pub use comm::Comm;
 pub use decode::{DecodeError, Decoder};
 pub use parts::{Ends, Release, Sequences, Socket, State, Substate, Task, Timestamp};
 pub use vocabulary::{ResetReason, TwStatus, Vocabulary};
@@ -54,7 +56,7 @@ pub enum Body {
         /// Inode number of the network namespace.
         netns: u32,
         /// The socket just before the change.
-        socket: Box<Socket>,
+        socket: Socket,
     },
     /// The application let go of the last reference, or exits.
     CloseCalled {

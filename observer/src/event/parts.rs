@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Comm;
+
 /// Time since boot, suspend included (`CLOCK_BOOTTIME`), in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
@@ -116,12 +118,12 @@ pub enum Substate {
 }
 
 /// Who ran on the CPU.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Task {
     /// Process id in the initial pid namespace.
     pub pid: u32,
-    /// The thread's name; bytes that are not UTF-8 are replaced.
-    pub comm: Box<str>,
+    /// The thread's name.
+    pub comm: Comm,
     /// The process exits.
     pub exiting: bool,
 }
@@ -140,7 +142,7 @@ pub struct Ends {
     clippy::struct_excessive_bools,
     reason = "each is a flag of the kernel's own"
 )]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Socket {
     /// The socket cookie, once somebody asked the kernel for one.
     pub cookie: Option<u64>,

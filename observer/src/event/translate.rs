@@ -4,12 +4,14 @@
 //! here: nothing after it knows them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use observer_ebpf::wire::{self, flag};
 
 use super::{
-    DecodeError, Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task, Vocabulary,
+    Comm, DecodeError, Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task,
+    Vocabulary,
 };
 
 const AF_INET: u16 = 2;
@@ -17,10 +19,12 @@ const AF_INET6: u16 = 10;
 const RCV_SHUTDOWN: u8 = 1;
 const SEND_SHUTDOWN: u8 = 2;
 
+#[inline]
 pub(super) fn state_of(kind: u16, state: u8) -> Result<State, DecodeError> {
     State::from_number(state).ok_or(DecodeError::State { kind, state })
 }
 
+#[inline]
 pub(super) fn substate_of(kind: u16, state: u8) -> Result<Substate, DecodeError> {
     match State::from_number(state) {
         Some(State::FinWait2) => Ok(Substate::FinWait2),
@@ -29,15 +33,11 @@ pub(super) fn substate_of(kind: u16, state: u8) -> Result<Substate, DecodeError>
     }
 }
 
+#[inline]
 pub(super) fn task_of(task: &wire::Task) -> Task {
-    let name = task
-        .comm
-        .split(|byte| *byte == 0)
-        .next()
-        .unwrap_or_default();
     Task {
         pid: task.pid,
-        comm: String::from_utf8_lossy(name).into(),
+        comm: Comm::new(task.comm),
         exiting: task.flags & flag::EXITING != 0,
     }
 }
@@ -50,6 +50,7 @@ pub(super) fn stack_of(stack: &wire::Stack) -> Option<Box<[u64]>> {
 }
 
 /// Both ends, once the kernel has set at least one port.
+#[inline]
 pub(super) fn tuple_of(tuple: &wire::Tuple) -> Option<Ends> {
     if tuple.local_port == 0 && tuple.peer_port == 0 {
         return None;
@@ -73,6 +74,7 @@ fn address_of(family: u16, bytes: [u8; 16]) -> Option<IpAddr> {
     }
 }
 
+#[inline]
 pub(super) fn truth_of(byte: u8) -> Option<bool> {
     match byte {
         flag::NO => Some(false),
@@ -81,13 +83,39 @@ pub(super) fn truth_of(byte: u8) -> Option<bool> {
     }
 }
 
-pub(super) fn reason_of(number: u32, vocabulary: &Vocabulary) -> Option<ResetReason> {
-    (number != flag::NO_REASON).then(|| ResetReason {
-        number,
-        name: vocabulary.reset_reason(number).into(),
-    })
+/// The names of reset reasons, each shared by all events that tell it.
+#[derive(Debug)]
+pub(super) struct Reasons {
+    known: Vec<ResetReason>,
+    unnamed: Arc<str>,
 }
 
+impl Reasons {
+    pub(super) fn new(vocabulary: &Vocabulary) -> Self {
+        let known = vocabulary.reset_reasons.iter();
+        let known = known.map(|(number, name)| ResetReason {
+            number: *number,
+            name: Arc::from(&**name),
+        });
+        Self {
+            known: known.collect(),
+            unnamed: Arc::from("unnamed"),
+        }
+    }
+
+    pub(super) fn of(&self, number: u32) -> Option<ResetReason> {
+        if number == flag::NO_REASON {
+            return None;
+        }
+        let known = self.known.iter().find(|it| it.number == number).cloned();
+        Some(known.unwrap_or_else(|| ResetReason {
+            number,
+            name: Arc::clone(&self.unnamed),
+        }))
+    }
+}
+
+#[inline]
 pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> Socket {
     let has = |bit: u8| snapshot.sk_flags.checked_shr(bit.into()).unwrap_or(0) & 1 != 0;
     let marked = |mark: u8| snapshot.marks & mark != 0;

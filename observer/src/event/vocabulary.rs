@@ -1,5 +1,7 @@
 //! The running kernel's names for its own numbers.
 
+use std::sync::Arc;
+
 /// Numbers that the kernel may renumber, read from its BTF when the agent starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabulary {
@@ -47,7 +49,7 @@ pub struct ResetReason {
     pub number: u32,
     /// Its name in lower case without the prefix, such as `tcp_abort_on_close`;
     /// `unnamed` if BTF has no name for the number.
-    pub name: Box<str>,
+    pub name: Arc<str>,
 }
 
 impl Vocabulary {

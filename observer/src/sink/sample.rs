@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::audit::{self, Account, Audit, Facts, Reading};
 use crate::classify::{
-    Attributes, Closer, Confidence, Counts, Ending, Initiator, LeftBehind, Phase, ResetCause, Role,
-    TimeWait, Verdict,
+    Attributes, Closer, Confidence, Counts, Ending, Initiator, LeftBehind, Phase, ResetCause,
+    ResetCauses, Role, TimeWait, Verdict,
 };
 use crate::event::{Ends, State, Task, Timestamp};
 use crate::probe::{Answer, Coverage};
@@ -72,7 +72,7 @@ pub(crate) fn reset_with_unread_data() -> Verdict {
         },
         phases,
         confidence: Confidence::Exact,
-        resets_sent: vec![ResetCause::UnreadData],
+        resets_sent: [ResetCause::UnreadData].into_iter().collect(),
         ended_at: Timestamp(11_500_120_000),
         born_at: Some(Timestamp(10_000_000_000)),
         ends: Some(Ends {
@@ -82,8 +82,8 @@ pub(crate) fn reset_with_unread_data() -> Verdict {
         netns: 4_026_531_840,
         cgroup: Some(77),
         cookie: Some(5),
-        closed_by: Some(nginx.clone()),
-        opened_by: Some(nginx.clone()),
+        closed_by: Some(nginx),
+        opened_by: Some(nginx),
         reset_reason: Some("tcp_abort_on_close".into()),
         timeline: vec![
             step(10_000_000_000, "syn_received", Some(State::SynRecv), None),
@@ -114,7 +114,7 @@ pub(crate) fn unknown() -> Verdict {
         confidence: Confidence::Partial,
         doubt: None,
         attributes: Attributes::default(),
-        resets_sent: Vec::new(),
+        resets_sent: ResetCauses::default(),
         counters: Counts::default(),
         reset_received: false,
         ended_at: Timestamp(1_000_000_000),

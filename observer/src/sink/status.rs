@@ -95,7 +95,7 @@ impl<'a> Status<'a> {
             },
             tracker: Tracked {
                 connections: standing.tracked,
-                limit: crate::settings::LIMITS.connections,
+                limit: crate::settings::LIMITS.all(),
             },
             connections_ended: standing.ended,
             audit,

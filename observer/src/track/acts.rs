@@ -10,7 +10,7 @@ use crate::classify::ResetCause;
 use crate::event::{Body, ReplyTarget, ResetReason, SockId, State, Task, Timestamp};
 
 use super::closed::{Closed, ResetSource};
-use super::table::Slot;
+use super::table::{Found, Slot};
 use super::{Output, Tracker};
 
 impl Closed {
@@ -32,6 +32,11 @@ impl Tracker {
     }
 
     pub(super) fn accepted(&mut self, sock: SockId, at: Timestamp, task: Task) {
+        if let Some(Found::Open(open)) = self.table.find(sock)
+            && self.table.accept(open, at, task)
+        {
+            return;
+        }
         self.with(sock, |closed, steps| closed.note_accept(at, task, steps));
     }
 
@@ -53,8 +58,8 @@ impl Tracker {
         });
     }
 
-    pub(super) fn disconnected(&mut self, sock: SockId, at: Timestamp, body: Body) {
-        let Body::Disconnected {
+    pub(super) fn disconnected(&mut self, sock: SockId, at: Timestamp, body: &Body) {
+        let &Body::Disconnected {
             task,
             state,
             has_socket,
@@ -76,7 +81,7 @@ impl Tracker {
         state: Option<State>,
     ) {
         self.start_if_live(sock, at, state);
-        let Some(slot) = self.table.sock(sock) else {
+        let Some(slot) = self.slot(sock) else {
             return self.loose_reset(at, None, reason, ResetCause::Other);
         };
         self.with_slot(slot, |closed, steps| {
@@ -110,7 +115,7 @@ impl Tracker {
                 self.loose_reset(at, Some(*netns), None, ResetCause::Handshake);
             }
             ReplyTarget::Socket { netns, .. } => {
-                let Some(slot) = self.table.sock(sock) else {
+                let Some(slot) = self.slot(sock) else {
                     return self.loose_reset(at, Some(*netns), reason, ResetCause::Other);
                 };
                 self.with_slot(slot, |closed, steps| {

@@ -3,14 +3,13 @@
 //! Written by the tracker event by event; read by `classify` once it is final. It holds
 //! facts as they were seen and draws no conclusion.
 
-use std::time::Duration;
-
-use crate::classify::Phase;
 use crate::event::{
     Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task, Timestamp,
 };
 
-use super::{Opening, Sight, Step};
+use super::phases::Phases;
+use super::trail::{People, Trail};
+use super::{Opening, Sight, Step, Who};
 
 /// All that was seen of a connection end that is final.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +27,7 @@ pub struct Closed {
     /// When it entered that state, if that was seen.
     pub since: Option<Timestamp>,
     /// Time in each phase, in the order of [`Phase::ALL`].
-    pub phases: [Option<Duration>; Phase::ALL.len()],
+    pub phases: Phases,
     /// Both ends, as complete as any event told them.
     pub ends: Option<Ends>,
     /// Inode number of the network namespace.
@@ -38,7 +37,7 @@ pub struct Closed {
     /// The socket cookie.
     pub cookie: Option<u64>,
     /// Who accepted or connected.
-    pub opened_by: Option<Task>,
+    pub opened_by: Option<Who>,
     /// Where in its program, if that was asked for and told.
     pub opening: Option<Opening>,
     /// The call of close, if it came before the end.
@@ -69,9 +68,9 @@ pub struct Closed {
     /// Why the facts are not complete, if they are not.
     pub gap: Option<Gap>,
     /// The evidence in order.
-    pub timeline: Vec<Step>,
-    /// Steps that did not fit.
-    pub timeline_dropped: u32,
+    pub(super) trail: Trail,
+    /// Whom all of these name.
+    pub(super) people: People,
 }
 
 /// How a connection end began.
@@ -91,7 +90,7 @@ pub struct CloseCall {
     /// When.
     pub at: Timestamp,
     /// Who.
-    pub task: Task,
+    pub by: Who,
     /// How long it may block, in jiffies.
     pub timeout: i64,
 }
@@ -102,7 +101,7 @@ pub struct Fin {
     /// When.
     pub at: Timestamp,
     /// Who.
-    pub task: Task,
+    pub by: Who,
     /// Whether it happened inside close().
     pub release: Release,
     /// The receive side was shut too, by the application or by the peer's FIN.
@@ -130,29 +129,29 @@ pub struct Exit {
     /// The state that it leaves.
     pub from: State,
     /// Who ran.
-    pub task: Task,
+    pub by: Who,
     /// The socket just before.
-    pub socket: Box<Socket>,
+    pub socket: Socket,
 }
 
 /// What others than the peer did to the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Teardown {
     /// `tcp_disconnect` ran. One that the kernel refused is forgotten by what follows.
-    pub disconnected: Option<Box<Disconnect>>,
+    pub disconnected: Option<Disconnect>,
     /// `tcp_abort` ran: who.
-    pub aborted: Option<Task>,
+    pub aborted: Option<Who>,
     /// A closing listener forgot it: who closed the listener.
-    pub forgotten: Option<Task>,
+    pub forgotten: Option<Who>,
 }
 
 /// A call of `tcp_disconnect`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disconnect {
     /// When.
     pub at: Timestamp,
     /// Who.
-    pub task: Task,
+    pub by: Who,
     /// A file held the socket.
     pub has_socket: bool,
 }
@@ -249,6 +248,21 @@ impl Closed {
     /// Resets kept for one connection; a peer that goes on sending could add more for ever.
     pub const MOST_RESETS: usize = 8;
 
+    /// The task that a fact names.
+    pub fn task(&self, who: Who) -> Task {
+        self.people.task(who)
+    }
+
+    /// The evidence in order.
+    pub fn timeline(&self) -> impl ExactSizeIterator<Item = Step> {
+        self.trail.steps(&self.people)
+    }
+
+    /// Steps of it that did not fit.
+    pub fn timeline_dropped(&self) -> u32 {
+        self.trail.dropped()
+    }
+
     /// The state that it left for CLOSE.
     pub fn exit_from(&self) -> Option<State> {
         self.exit.as_ref().map(|exit| exit.from)
@@ -256,7 +270,7 @@ impl Closed {
 
     /// The full socket just before CLOSE.
     pub fn last_socket(&self) -> Option<&Socket> {
-        self.exit.as_ref().map(|exit| &*exit.socket)
+        self.exit.as_ref().map(|exit| &exit.socket)
     }
 
     /// The sequence numbers just before CLOSE.

@@ -12,19 +12,21 @@ use super::closed::{
     CloseCall, Closed, Disconnect, Exit, Fin, Gap, Origin, PeerFin, ResetFact, ResetSeen,
     ResetSource, Teardown,
 };
+use super::phases::Phases;
 use super::settle::DOOMED;
-use super::{Sight, Step};
+use super::trail::{People, Trail, Word};
+use super::{Sight, Who};
 
 /// A state change, as its event tells it.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct Change<'a> {
     pub(super) at: Timestamp,
     pub(super) old: State,
     pub(super) new: State,
     pub(super) task: Task,
     pub(super) ends: Option<Ends>,
     pub(super) netns: u32,
-    pub(super) socket: Box<Socket>,
+    pub(super) socket: &'a Socket,
 }
 
 impl Closed {
@@ -36,7 +38,7 @@ impl Closed {
             came_from: None,
             state,
             since: None,
-            phases: [None; Phase::ALL.len()],
+            phases: Phases::none(),
             ends: None,
             netns: 0,
             cgroup: None,
@@ -56,16 +58,65 @@ impl Closed {
             resets_told: 0,
             minisock: None,
             gap: (origin == Origin::Unseen).then_some(Gap::Birth),
-            timeline: Vec::new(),
-            timeline_dropped: 0,
+            trail: Trail::default(),
+            people: People::default(),
         }
     }
 
-    pub(super) fn note_change(&mut self, change: Change, steps: usize) {
+    /// Forgets everything of another connection, but keeps its memory. Field by field: most
+    /// of it is not there, and is not written.
+    pub(super) fn begin(&mut self, sight: Sight, origin: Origin, at: Timestamp, state: State) {
+        let Self {
+            sight: _,
+            origin: _,
+            first_at: _,
+            state: _,
+            gap: _,
+            came_from,
+            since,
+            phases,
+            ends,
+            netns,
+            cgroup,
+            cookie,
+            opened_by,
+            opening,
+            close_called,
+            fin,
+            orphaned_early,
+            peer_fin,
+            error_before,
+            exit,
+            teardown,
+            reset_received,
+            resets,
+            resets_sent,
+            resets_told,
+            minisock,
+            trail,
+            people,
+        } = self;
+        (*came_from, *since, *phases) = (None, None, Phases::none());
+        (*ends, *netns, *cgroup, *cookie) = (None, 0, None, None);
+        (*opened_by, *opening, *close_called) = (None, None, None);
+        (*fin, *orphaned_early, *peer_fin) = (None, None, None);
+        (*error_before, *exit, *reset_received) = (None, None, None);
+        (teardown.disconnected, teardown.aborted, teardown.forgotten) = (None, None, None);
+        (*resets_sent, *resets_told) = (0, 0);
+        *minisock = None;
+        resets.clear();
+        trail.clear();
+        people.clear();
+        (self.sight, self.origin) = (sight, origin);
+        (self.first_at, self.state) = (at, state);
+        self.gap = (origin == Origin::Unseen).then_some(Gap::Birth);
+    }
+
+    pub(super) fn note_change(&mut self, change: &Change<'_>, steps: usize) {
         if self.teardown.disconnected.is_some() {
-            self.judge_disconnect(&change);
+            self.judge_disconnect(change);
         }
-        let Change {
+        let &Change {
             at,
             old,
             new,
@@ -80,37 +131,30 @@ impl Closed {
         self.leave(old, at);
         self.came_from = Some(old);
         (self.state, self.since) = (new, Some(at));
-        self.note_identity(ends, netns, &socket);
+        self.note_identity(ends, netns, socket);
         if matches!(old, State::FinWait1 | State::LastAck | State::Closing) && new != State::Closing
         {
             self.orphaned_early.get_or_insert(socket.dead);
         }
         let own_act = matches!(new, State::SynSent | State::FinWait1 | State::LastAck)
             || (new == State::Close && socket.release == Release::Yes);
-        let by = own_act.then(|| task.clone());
-        self.note_step(
-            Step {
-                at,
-                event: word_for(old, new),
-                state: Some(new),
-                by,
-            },
-            steps,
-        );
+        let by = own_act.then(|| self.people.add(task));
+        let step = (at, word_for(old, new));
+        self.trail.add(step, Some(new), by, steps);
         let write_seq = socket.sequences.write_seq;
         if new != State::Close {
             self.error_before = Some(socket.error);
         }
         match new {
-            State::SynSent => self.opened_by = Some(task),
-            State::FinWait1 | State::LastAck => self.fin = Some(Fin::new(at, task, &socket)),
+            State::SynSent => self.opened_by = by,
+            State::FinWait1 | State::LastAck => self.fin = by.map(|by| Fin::new(at, by, socket)),
             State::CloseWait | State::Closing => self.peer_fin = Some(PeerFin { at, write_seq }),
             State::Close => {
                 self.exit = Some(Exit {
                     at,
                     from: old,
-                    task,
-                    socket,
+                    by: self.people.add(task),
+                    socket: *socket,
                 });
             }
             State::Established
@@ -155,9 +199,7 @@ impl Closed {
     }
 
     pub(super) fn add_time(&mut self, phase: Phase, time: Duration) {
-        if let Some(sum) = self.phases.get_mut(phase as usize) {
-            *sum = Some(sum.unwrap_or_default().saturating_add(time));
-        }
+        self.phases.add(phase, time);
     }
 
     pub(super) fn note_close(&mut self, at: Timestamp, task: Task, timeout: i64, steps: usize) {
@@ -167,14 +209,13 @@ impl Closed {
         // close() finds a connection only where an earlier `tcp_disconnect` was refused.
         self.teardown.disconnected = None;
         if self.close_called.is_none() {
-            self.note_act(at, "close_called", &task, steps);
-            self.close_called = Some(CloseCall { at, task, timeout });
+            let by = self.note_act(at, Word::CloseCalled, task, steps);
+            self.close_called = Some(CloseCall { at, by, timeout });
         }
     }
 
     pub(super) fn note_accept(&mut self, at: Timestamp, task: Task, steps: usize) {
-        self.note_act(at, "accepted", &task, steps);
-        self.opened_by = Some(task);
+        self.opened_by = Some(self.note_act(at, Word::Accepted, task, steps));
     }
 
     pub(super) fn note_reset_received(
@@ -189,9 +230,9 @@ impl Closed {
         }
         self.teardown.disconnected = None;
         let event = if segment_is_reset == Some(false) {
-            "data_after_close"
+            Word::DataAfterClose
         } else {
-            "reset_received"
+            Word::ResetReceived
         };
         self.note_event(at, event, steps);
         self.reset_received = Some(ResetSeen {
@@ -208,8 +249,8 @@ impl Closed {
         steps: usize,
     ) {
         let event = match source {
-            ResetSource::Active => "reset_sent",
-            ResetSource::Reply | ResetSource::Minisock => "reset_replied",
+            ResetSource::Active => Word::ResetSent,
+            ResetSource::Reply | ResetSource::Minisock => Word::ResetReplied,
         };
         self.note_event(at, event, steps);
         self.resets_sent = self.resets_sent.saturating_add(1);
@@ -238,27 +279,24 @@ impl Closed {
         steps: usize,
     ) {
         if self.exit.is_none() {
-            self.note_act(at, "disconnected", &task, steps);
-            self.teardown.disconnected = Some(Box::new(Disconnect {
-                at,
-                task,
-                has_socket,
-            }));
+            let by = self.note_act(at, Word::Disconnected, task, steps);
+            self.teardown.disconnected = Some(Disconnect { at, by, has_socket });
         }
     }
 
     /// Forgets a `tcp_disconnect` that the kernel refused, as older ones do while another
     /// thread waits for the socket (-EBUSY: 5.10, 5.15). One that it did not refuse goes to
     /// CLOSE in the same call, before anything else happens to the connection.
-    fn judge_disconnect(&mut self, change: &Change) {
-        let socket = &change.socket;
+    fn judge_disconnect(&mut self, change: &Change<'_>) {
+        let socket = change.socket;
         let inside_close =
             socket.release == Release::Yes && socket.send_shut && socket.receive_shut;
         // close() calls it for these alone.
         let throws_away = socket.linger == Some(0) || socket.repair;
+        let people = &self.people;
         let did_it = |call: &Disconnect| {
             change.new == State::Close
-                && call.task.pid == change.task.pid
+                && people.task(call.by).pid == change.task.pid
                 && change.at.since(call.at) < DOOMED
                 && (!inside_close || throws_away)
         };
@@ -266,13 +304,11 @@ impl Closed {
     }
 
     pub(super) fn note_abort(&mut self, at: Timestamp, task: Task, steps: usize) {
-        self.note_act(at, "aborted", &task, steps);
-        self.teardown.aborted = Some(task);
+        self.teardown.aborted = Some(self.note_act(at, Word::Aborted, task, steps));
     }
 
     pub(super) fn note_forgotten(&mut self, at: Timestamp, task: Task, steps: usize) {
-        self.note_act(at, "forgotten", &task, steps);
-        self.teardown.forgotten = Some(task);
+        self.teardown.forgotten = Some(self.note_act(at, Word::Forgotten, task, steps));
     }
 
     /// Keeps the first gap, but for a loss: after one, what was not seen proves nothing.
@@ -283,44 +319,22 @@ impl Closed {
     }
 
     /// Something that nobody did, and that changed no state of the full socket.
-    pub(super) fn note_event(&mut self, at: Timestamp, event: &'static str, steps: usize) {
-        self.note_step(
-            Step {
-                at,
-                event,
-                state: None,
-                by: None,
-            },
-            steps,
-        );
+    pub(super) fn note_event(&mut self, at: Timestamp, event: Word, steps: usize) {
+        self.trail.add((at, event), None, None, steps);
     }
 
-    fn note_act(&mut self, at: Timestamp, event: &'static str, by: &Task, steps: usize) {
-        self.note_step(
-            Step {
-                at,
-                event,
-                state: None,
-                by: Some(by.clone()),
-            },
-            steps,
-        );
-    }
-
-    pub(super) fn note_step(&mut self, step: Step, steps: usize) {
-        if self.timeline.len() < steps {
-            self.timeline.push(step);
-        } else {
-            self.timeline_dropped = self.timeline_dropped.saturating_add(1);
-        }
+    fn note_act(&mut self, at: Timestamp, event: Word, by: Task, steps: usize) -> Who {
+        let by = self.people.add(by);
+        self.trail.add((at, event), None, Some(by), steps);
+        by
     }
 }
 
 impl Fin {
-    fn new(at: Timestamp, task: Task, socket: &Socket) -> Self {
+    fn new(at: Timestamp, by: Who, socket: &Socket) -> Self {
         Self {
             at,
-            task,
+            by,
             release: socket.release,
             receive_shut: socket.receive_shut,
             linger: socket.linger,
@@ -329,18 +343,18 @@ impl Fin {
     }
 }
 
-fn word_for(old: State, new: State) -> &'static str {
+fn word_for(old: State, new: State) -> Word {
     match new {
-        State::SynSent => "syn_sent",
-        State::SynRecv => "syn_received",
-        State::Established => "established",
-        State::FinWait1 | State::LastAck => "fin_sent",
-        State::FinWait2 => "fin_acked",
-        State::CloseWait | State::Closing => "peer_fin",
-        State::Close if old == State::SynSent => "connect_ended",
-        State::Close => "closed",
-        State::TimeWait => "time_wait",
-        State::Listen => "listening",
-        State::NewSynRecv => "requested",
+        State::SynSent => Word::SynSent,
+        State::SynRecv => Word::SynReceived,
+        State::Established => Word::Established,
+        State::FinWait1 | State::LastAck => Word::FinSent,
+        State::FinWait2 => Word::FinAcked,
+        State::CloseWait | State::Closing => Word::PeerFin,
+        State::Close if old == State::SynSent => Word::ConnectEnded,
+        State::Close => Word::Closed,
+        State::TimeWait => Word::TimeWait,
+        State::Listen => Word::Listening,
+        State::NewSynRecv => Word::Requested,
     }
 }

@@ -10,12 +10,13 @@ use crate::classify::Phase;
 use crate::event::{Body, Ends, ResetReason, SockId, State, Substate, Task, Timestamp, TwStatus};
 
 use super::closed::{Closed, Fate, Gap, Minisock, ResetSource};
-use super::settle::DOOMED;
-use super::table::Slot;
+use super::due::Wait;
+use super::table::{Found, Slot};
+use super::trail::Word;
 use super::{AFTER_EXIT, Output, ResetCause, Tracker};
 
 /// The longest that a FIN_WAIT2 minisock can live, 3.5 × TCP_RTO_MAX, and 5 s.
-const LONGEST_FIN_WAIT2: Duration = Duration::from_secs(425);
+pub(super) const LONGEST_FIN_WAIT2: Duration = Duration::from_secs(425);
 
 impl Tracker {
     pub(super) fn minisock_started(
@@ -35,8 +36,8 @@ impl Tracker {
                 seen_starting: true,
             });
             let event = match substate {
-                Substate::FinWait2 => "minisock_started",
-                Substate::TimeWait => "time_wait",
+                Substate::FinWait2 => Word::MinisockStarted,
+                Substate::TimeWait => Word::TimeWait,
             };
             closed.note_event(at, event, steps);
         });
@@ -46,10 +47,10 @@ impl Tracker {
         }
         match substate {
             // CLOSE follows in the same call, which may be kept off the CPU in between.
-            Substate::TimeWait => self.table.set_deadline(slot, at.after(DOOMED)),
+            Substate::TimeWait => self.table.set_deadline(slot, at, Wait::Doomed),
             Substate::FinWait2 => {
                 self.table.name_minisock(slot, minisock);
-                self.table.set_deadline(slot, at.after(LONGEST_FIN_WAIT2));
+                self.table.set_deadline(slot, at, Wait::FinWait2);
             }
         }
     }
@@ -72,23 +73,23 @@ impl Tracker {
         };
         match answer {
             Some(TwStatus::Ack) if substate == Substate::TimeWait => {
-                self.decide(slot, Fate::TimeWait, at, "peer_fin");
+                self.decide(slot, Fate::TimeWait, at, Word::PeerFin);
                 self.decided(slot, at);
             }
             // Only a minisock that was in TIME_WAIT before gives this answer there.
             Some(TwStatus::Syn) | None if substate == Substate::TimeWait => {
-                self.moved_unseen(slot, at, "time_wait");
+                self.moved_unseen(slot, at, Word::TimeWait);
             }
             Some(TwStatus::Reset) => {
-                self.decide(slot, Fate::Answered, at, "data_after_close");
+                self.decide(slot, Fate::Answered, at, Word::DataAfterClose);
                 self.note_minisock_reset(slot, at, None);
-                self.table.set_deadline(slot, at.after(AFTER_EXIT));
+                self.table.set_deadline(slot, at, Wait::AfterExit);
             }
             // A RST that is believed takes the minisock away before this is told, and its
             // memory may be another minisock's by then, so that its substate means nothing. A
             // RST out of window, or one too many of them, changes nothing.
             Some(TwStatus::Success) if segment_is_reset != Some(false) && self.has_ended(slot) => {
-                self.decide(slot, Fate::PeerReset, at, "reset_received");
+                self.decide(slot, Fate::PeerReset, at, Word::ResetReceived);
                 self.decided(slot, at);
             }
             Some(TwStatus::Success | TwStatus::Ack | TwStatus::Syn) | None => {}
@@ -122,7 +123,7 @@ impl Tracker {
                     .and_then(|record| record.facts.fate());
                 self.note_minisock_reset(slot, at, reason);
                 if seen.is_none() {
-                    self.decide(slot, Fate::Answered, at, "data_after_close");
+                    self.decide(slot, Fate::Answered, at, Word::DataAfterClose);
                     self.decided(slot, at);
                 }
             }
@@ -137,7 +138,9 @@ impl Tracker {
                 if let Some(record) = self.table.record(slot) {
                     record.aborted_at = Some(at);
                 }
-                self.with_slot(slot, |closed, _| closed.teardown.aborted = Some(task));
+                self.with_slot(slot, |closed, _| {
+                    closed.teardown.aborted = Some(closed.people.add(task));
+                });
             }
             None => self.time_waits.aborted(minisock, at),
         }
@@ -166,7 +169,7 @@ impl Tracker {
             return;
         };
         if substate == Substate::TimeWait {
-            return self.moved_unseen(slot, at, "minisock_ended");
+            return self.moved_unseen(slot, at, Word::MinisockEnded);
         }
         let Some(record) = self.table.record(slot) else {
             return;
@@ -178,18 +181,18 @@ impl Tracker {
         match (record.facts.fate(), expired) {
             (Some(_), _) => self.decided(slot, at),
             (None, Some(true)) => {
-                self.decide(slot, Fate::Expired, at, "fin_wait2_expired");
+                self.decide(slot, Fate::Expired, at, Word::FinWait2Expired);
                 self.decided(slot, at);
             }
             (None, Some(false) | None) if aborted => {
-                self.decide(slot, Fate::Aborted, at, "aborted");
+                self.decide(slot, Fate::Aborted, at, Word::Aborted);
                 self.decided(slot, at);
             }
             (None, Some(false) | None) => {
                 // The RST that killed it is told after its end.
-                let before_time = expired == Some(false) || task.comm.starts_with("kworker");
-                self.decide(slot, Fate::Gone { before_time }, at, "minisock_ended");
-                self.table.set_deadline(slot, at.after(AFTER_EXIT));
+                let before_time = expired == Some(false) || task.comm.is_kworker();
+                self.decide(slot, Fate::Gone { before_time }, at, Word::MinisockEnded);
+                self.table.set_deadline(slot, at, Wait::AfterExit);
             }
         }
     }
@@ -199,7 +202,7 @@ impl Tracker {
     fn decided(&mut self, slot: Slot, at: Timestamp) {
         let record = self.table.record(slot);
         if record.is_some_and(|record| record.facts.exit.is_none()) {
-            self.table.set_deadline(slot, at.after(DOOMED));
+            self.table.set_deadline(slot, at, Wait::Doomed);
         } else {
             self.finalise(slot, None);
         }
@@ -207,7 +210,7 @@ impl Tracker {
 
     /// A minisock shows that it had moved on to TIME_WAIT: when, nobody saw. The last that is
     /// known is when it took over.
-    fn moved_unseen(&mut self, slot: Slot, at: Timestamp, event: &'static str) {
+    fn moved_unseen(&mut self, slot: Slot, at: Timestamp, event: Word) {
         let mut gap = None;
         self.with_slot(slot, |closed, steps| {
             let undecided = closed.minisock.as_mut().filter(|it| it.fate.is_none());
@@ -222,16 +225,20 @@ impl Tracker {
 
     /// A connection is established between ends that an unseen minisock held: the peer's FIN
     /// had come, since only TIME_WAIT lets go of its ends.
-    pub(super) fn ends_taken(&mut self, slot: Slot) {
-        let Some(record) = self.table.record(slot) else {
+    pub(super) fn ends_taken(&mut self, by: Found) {
+        if !self.table.knows_ends() {
             return;
-        };
-        let netns = record.facts.netns;
-        let older = record
-            .facts
-            .ends
-            .and_then(|ends| self.table.ends(netns, ends));
-        if let Some(older) = older.filter(|older| *older != slot) {
+        }
+        let (netns, ends) = match by {
+            Found::Open(at) => self.table.open(at).map(|open| open.place()),
+            Found::Record(slot) => {
+                let record = self.table.record(slot);
+                record.map(|it| (it.facts.netns, it.facts.ends))
+            }
+        }
+        .unwrap_or_default();
+        let older = ends.and_then(|ends| self.table.ends(netns, ends));
+        if let Some(older) = older.filter(|older| Found::Record(*older) != by) {
             self.finalise(older, None);
         }
     }
@@ -248,7 +255,7 @@ impl Tracker {
     }
 
     /// Writes down what became of a minisock, once; `Gone` gives way to what explains it.
-    fn decide(&mut self, slot: Slot, fate: Fate, at: Timestamp, event: &'static str) {
+    fn decide(&mut self, slot: Slot, fate: Fate, at: Timestamp, event: Word) {
         self.with_slot(slot, |closed, steps| {
             let minisock = closed.minisock.get_or_insert_with(|| Minisock {
                 at: closed.exit.as_ref().map_or(at, |exit| exit.at),

@@ -6,13 +6,19 @@
 mod acts;
 mod cause;
 mod closed;
+mod due;
 mod facts;
 mod minisock;
+mod open;
+mod phases;
+mod room;
 mod settle;
+mod slab;
 mod stacks;
 mod standing;
 mod table;
 mod time_wait;
+mod trail;
 
 #[cfg(test)]
 mod tests;
@@ -22,34 +28,23 @@ pub use closed::{
     ResetSeen, ResetSource, Teardown,
 };
 
+pub use phases::Phases;
 pub use stacks::{Opening, Stack};
 pub use standing::{Stage, Standing};
+pub use trail::{Step, Who};
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::classify::ResetCause;
-use crate::event::{Body, Event, SockId, State, Task, Timestamp};
+use crate::event::{Body, Event, SockId, State, Timestamp};
 
 use stacks::Stacks;
-use table::{Slot, Table};
+use table::{Found, Slot, Table};
 use time_wait::TimeWaits;
 
 /// How long a record waits after CLOSE for what may still belong to it.
 const AFTER_EXIT: Duration = Duration::from_millis(100);
-
-/// One piece of evidence of a connection's timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// When.
-    pub at: Timestamp,
-    /// What: a word such as `fin_sent`, `peer_fin`, `reset_received`, `close_called`.
-    pub event: &'static str,
-    /// The state afterwards, if the step changed it.
-    pub state: Option<State>,
-    /// Who did it, where somebody did.
-    pub by: Option<Task>,
-}
 
 /// What the attached probes can see. Where a question has no answer, the core infers.
 #[expect(
@@ -79,10 +74,19 @@ pub struct Sight {
 /// Bounds of the tracker's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections tracked at once; the oldest are evicted beyond it.
+    /// Open connections tracked at once; the longest untouched are evicted beyond it.
     pub connections: usize,
+    /// As many of those that close, or that more is known of than that they are open.
+    pub records: usize,
     /// Steps kept for each timeline.
     pub steps: usize,
+}
+
+impl Limits {
+    /// All connections that can be tracked at once.
+    pub const fn all(&self) -> usize {
+        self.connections + self.records
+    }
 }
 
 /// What the tracker has to say.
@@ -162,6 +166,9 @@ pub enum TimeWaitEnd {
 /// Connections, and children that nobody saw, whose last change may still be told a second time.
 const RECENT: usize = 256;
 
+/// Outputs that memory is kept for while there are none.
+const MOST_OUTPUTS: usize = 1 << 14;
+
 /// Tracks every connection end of the host.
 #[derive(Debug)]
 pub struct Tracker {
@@ -170,6 +177,12 @@ pub struct Tracker {
     table: Table,
     time_waits: TimeWaits,
     outputs: VecDeque<Output>,
+    /// Facts of connections that are over, to be written anew.
+    #[expect(
+        clippy::vec_box,
+        reason = "records take them and give them as they are"
+    )]
+    spare: Vec<Box<Closed>>,
     /// Pointers of the latest connections that were final before their socket was destroyed.
     recent: VecDeque<(SockId, Timestamp)>,
     /// Pointers of the latest children that died before anybody could see them.
@@ -188,6 +201,7 @@ impl Tracker {
             table: Table::default(),
             time_waits: TimeWaits::default(),
             outputs: VecDeque::new(),
+            spare: Vec::new(),
             recent: VecDeque::with_capacity(RECENT),
             stillborn: VecDeque::new(),
             stacks: Stacks::default(),
@@ -197,35 +211,42 @@ impl Tracker {
     }
 
     /// Takes the next event in ring order.
-    pub fn handle(&mut self, event: Event) {
+    pub fn handle(&mut self, event: &Event) {
         let (at, sock) = (event.at, event.sock);
-        match event.body {
+        match &event.body {
             body @ Body::StateChanged { .. } => self.state_changed(sock, at, body),
-            Body::CloseCalled { task, timeout } => self.close_called(sock, at, task, timeout),
-            Body::Accepted { task } => self.accepted(sock, at, task),
-            Body::ResetSent { reason, state } => self.reset_sent(sock, at, reason, state),
-            Body::ResetReplied { reason, target } => self.reset_replied(sock, at, reason, &target),
-            body @ Body::ResetReceived { .. } => self.reset_received(sock, at, &body),
-            body @ Body::Disconnected { .. } => self.disconnected(sock, at, body),
-            Body::Aborted { task, state } => self.aborted(sock, at, task, state),
-            Body::Forgotten { task } => self.forgotten(sock, at, task),
-            Body::MinisockStarted { minisock, substate } => {
-                self.minisock_started(sock, at, minisock, substate);
+            Body::CloseCalled { task, timeout } => self.close_called(sock, at, *task, *timeout),
+            Body::Accepted { task } => self.accepted(sock, at, *task),
+            Body::ResetSent { reason, state } => self.reset_sent(sock, at, reason.clone(), *state),
+            Body::ResetReplied { reason, target } => {
+                self.reset_replied(sock, at, reason.clone(), target);
             }
-            body @ Body::MinisockAnswered { .. } => self.minisock_answered(sock, at, &body),
-            body @ Body::MinisockEnded { .. } => self.minisock_ended(sock, at, &body),
+            body @ Body::ResetReceived { .. } => self.reset_received(sock, at, body),
+            body @ Body::Disconnected { .. } => self.disconnected(sock, at, body),
+            Body::Aborted { task, state } => self.aborted(sock, at, *task, *state),
+            Body::Forgotten { task } => self.forgotten(sock, at, *task),
+            Body::MinisockStarted { minisock, substate } => {
+                self.minisock_started(sock, at, *minisock, *substate);
+            }
+            body @ Body::MinisockAnswered { .. } => self.minisock_answered(sock, at, body),
+            body @ Body::MinisockEnded { .. } => self.minisock_ended(sock, at, body),
             Body::Destroyed => self.destroyed(sock),
         }
-        if let Some(frames) = event.stack {
-            self.opened_from(sock, at, &frames);
+        if let Some(frames) = &event.stack {
+            self.opened_from(sock, at, frames);
         }
     }
 
     fn opened_from(&mut self, sock: SockId, at: Timestamp, frames: &[u64]) {
         let stack = self.stacks.keep(frames);
-        self.with(sock, |closed, _| {
-            closed.opening = stack.map(|stack| Opening { at, stack });
-        });
+        let opening = stack.map(|stack| Opening { at, stack });
+        if let Some(Found::Open(open)) = self.table.find(sock) {
+            if let Some(open) = self.table.open(open) {
+                open.opened_from(opening);
+            }
+        } else {
+            self.with(sock, |closed, _| closed.opening = opening);
+        }
     }
 
     /// Some events were lost at or before `now`: what is open now may have missed one.
@@ -259,7 +280,11 @@ impl Tracker {
 
     /// The next thing to say, in order.
     pub fn next_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.outputs.capacity() > MOST_OUTPUTS {
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// Connections tracked now.
@@ -279,7 +304,7 @@ impl Tracker {
 
     /// Lets `note` add to what is known of a tracked connection; an untracked one is ignored.
     fn with(&mut self, sock: SockId, note: impl FnOnce(&mut Closed, usize)) {
-        if let Some(slot) = self.table.sock(sock) {
+        if let Some(slot) = self.slot(sock) {
             self.with_slot(slot, note);
         }
     }
@@ -289,18 +314,6 @@ impl Tracker {
         if let Some(record) = self.table.record(slot) {
             note(&mut record.facts, self.limits.steps);
         }
-    }
-
-    /// Starts a record for a pointer that has none, making room first.
-    fn start(&mut self, sock: SockId, facts: Box<Closed>) -> Slot {
-        while self.table.len() >= self.limits.connections.max(1) {
-            let Some(oldest) = self.table.oldest() else {
-                break;
-            };
-            drop(self.table.remove(oldest));
-            self.evictions += 1;
-        }
-        self.table.insert(sock, facts)
     }
 
     /// A connection older than the agent shows itself by something that comes before CLOSE.
@@ -317,7 +330,7 @@ impl Tracker {
 
     /// The record of a connection that has not gone to CLOSE, started if there is none.
     fn live_slot(&mut self, sock: SockId, at: Timestamp, state: State) -> Slot {
-        if let Some(slot) = self.table.sock(sock) {
+        if let Some(slot) = self.slot(sock) {
             if self
                 .table
                 .record(slot)
@@ -333,6 +346,6 @@ impl Tracker {
         } else {
             Origin::Unseen
         };
-        self.start(sock, Box::new(Closed::new(self.sight, origin, at, state)))
+        self.start(sock, origin, at, state)
     }
 }

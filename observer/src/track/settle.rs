@@ -8,17 +8,19 @@ use std::time::Duration;
 use crate::event::{Body, Release, SockId, State, Substate, Timestamp};
 
 use super::closed::{Closed, Fate, Gap, Origin, Teardown};
+use super::due::Wait;
 use super::facts::Change;
 use super::minisock::must_have_started;
-use super::table::Slot;
-use super::{AFTER_EXIT, Output, RECENT, Tracker};
+use super::open::Open;
+use super::table::{Found, OpenSlot, Slot};
+use super::{Output, RECENT, Tracker};
 
 /// How long a socket that nobody holds is given to be destroyed: the task that closes it sends
 /// its reset first, and may be kept off the CPU in between.
 pub(super) const DOOMED: Duration = Duration::from_secs(5);
 
 /// How long a FIN_WAIT2 minisock that cannot be seen is given to answer data with a reset.
-const UNSEEN_MINISOCK: Duration = Duration::from_secs(1);
+pub(super) const UNSEEN_MINISOCK: Duration = Duration::from_secs(1);
 
 /// A change can be told twice: by a program and by its stand-in, when an interrupt takes the
 /// mark between them away or the task goes to another CPU. A connection cannot make the same
@@ -40,14 +42,14 @@ enum Outlook {
 }
 
 impl Tracker {
-    pub(super) fn state_changed(&mut self, sock: SockId, at: Timestamp, body: Body) {
-        let Body::StateChanged {
+    pub(super) fn state_changed(&mut self, sock: SockId, at: Timestamp, body: &Body) {
+        let &Body::StateChanged {
             old,
             new,
             task,
             ends,
             netns,
-            socket,
+            ref socket,
         } = body
         else {
             return;
@@ -61,35 +63,63 @@ impl Tracker {
             netns,
             socket,
         };
-        let known = self.table.sock(sock);
+        let known = match self.table.find(sock) {
+            Some(Found::Open(at)) if self.established(at, &change) => return,
+            Some(Found::Open(at)) => self.promote(at),
+            Some(Found::Record(slot)) => Some(slot),
+            None => None,
+        };
         let slot = match known {
             Some(slot) if self.repeats(slot, &change) => return,
             Some(slot) if !self.is_birth(slot, &change) => slot,
-            _ => {
-                if let Some(older) = known {
-                    self.overtake(older);
-                }
-                let Some(origin) = origin_of(&change) else {
-                    return self.stillborn(sock, &change);
-                };
-                if known.is_none() && self.is_told_again(sock, origin, &change) {
-                    return;
-                }
-                let facts = Closed::new(self.sight, origin, change.at, change.old);
-                self.start(sock, Box::new(facts))
-            }
+            _ => match self.born(sock, known, &change) {
+                Some(slot) => slot,
+                None => return,
+            },
         };
-        let new = change.new;
-        self.with_slot(slot, |closed, steps| closed.note_change(change, steps));
-        if new == State::Close {
+        self.with_slot(slot, |closed, steps| closed.note_change(&change, steps));
+        if change.new == State::Close {
             self.settle(slot);
-        } else if new == State::Established {
-            self.ends_taken(slot);
+        } else if change.new == State::Established {
+            self.ends_taken(Found::Record(slot));
         }
     }
 
+    /// An open connection comes from SYN_SENT to ESTABLISHED; false if that is not the change.
+    fn established(&mut self, at: OpenSlot, change: &Change<'_>) -> bool {
+        let open = self.table.open(at);
+        let took = open.is_some_and(|open| open.establish(change));
+        if took {
+            self.table.touch_open(at);
+            self.ends_taken(Found::Open(at));
+        }
+        took
+    }
+
+    /// The record of a connection that begins, where one is needed.
+    fn born(&mut self, sock: SockId, older: Option<Slot>, change: &Change<'_>) -> Option<Slot> {
+        if let Some(older) = older {
+            self.overtake(older);
+        }
+        let Some(origin) = origin_of(change) else {
+            self.stillborn(sock, change);
+            return None;
+        };
+        if older.is_none() && self.is_told_again(sock, origin, change) {
+            return None;
+        }
+        let Some(open) = Open::begin(sock, change) else {
+            return Some(self.start(sock, origin, change.at, change.old));
+        };
+        let at = self.start_open(open);
+        if change.new == State::Established {
+            self.ends_taken(Found::Open(at));
+        }
+        None
+    }
+
     /// The same change told twice.
-    fn repeats(&mut self, slot: Slot, change: &Change) -> bool {
+    fn repeats(&mut self, slot: Slot, change: &Change<'_>) -> bool {
         self.table.record(slot).is_some_and(|record| {
             let facts = &record.facts;
             let same_change = (facts.came_from, facts.state) == (Some(change.old), change.new)
@@ -102,7 +132,7 @@ impl Tracker {
     }
 
     /// The last change of a connection that is final already, told a second time.
-    fn is_told_again(&self, sock: SockId, origin: Origin, change: &Change) -> bool {
+    fn is_told_again(&self, sock: SockId, origin: Origin, change: &Change<'_>) -> bool {
         origin == Origin::Unseen
             && change.new == State::Close
             && self
@@ -113,7 +143,7 @@ impl Tracker {
 
     /// The one change of a child that nobody saw. It may be told a second time, but not once
     /// the kernel has let go of the socket.
-    fn stillborn(&mut self, sock: SockId, change: &Change) {
+    fn stillborn(&mut self, sock: SockId, change: &Change<'_>) {
         let (netns, at) = (change.netns, change.at);
         self.stillborn
             .retain(|(_, told)| at.since(*told) < REPEATED_WITHIN);
@@ -125,7 +155,7 @@ impl Tracker {
     }
 
     /// A change that only a new connection makes.
-    fn is_birth(&mut self, slot: Slot, change: &Change) -> bool {
+    fn is_birth(&mut self, slot: Slot, change: &Change<'_>) -> bool {
         let Some(record) = self.table.record(slot) else {
             return true;
         };
@@ -165,27 +195,28 @@ impl Tracker {
             Outlook::UntilDestroyed => {
                 let socket = &record.facts.exit.as_ref().map(|exit| &exit.socket);
                 let doomed = socket.is_some_and(|it| it.dead || it.release == Release::Yes);
-                let patience = if doomed { DOOMED } else { AFTER_EXIT };
-                self.table.set_deadline(slot, at.after(patience));
+                let wait = if doomed {
+                    Wait::Doomed
+                } else {
+                    Wait::AfterExit
+                };
+                self.table.set_deadline(slot, at, wait);
             }
             Outlook::UntilReplied => {
                 record.awaits_reply = true;
-                self.table.set_deadline(slot, at.after(AFTER_EXIT));
+                self.table.set_deadline(slot, at, Wait::AfterExit);
             }
             Outlook::UntilMinisockReplied => {
                 record.awaits_reply = true;
-                let ends = record.facts.ends.map(|ends| (record.facts.netns, ends));
-                self.table.set_deadline(slot, at.after(UNSEEN_MINISOCK));
-                if let Some((netns, ends)) = ends {
-                    self.table.name_ends(slot, netns, ends);
-                }
+                self.table.set_deadline(slot, at, Wait::UnseenMinisock);
+                self.table.name_ends(slot);
             }
             Outlook::WithMinisock => {}
         }
     }
 
     pub(super) fn destroyed(&mut self, sock: SockId) {
-        let Some(slot) = self.table.sock(sock) else {
+        let Some(slot) = self.slot(sock) else {
             return self.stillborn.retain(|(told, _)| *told != sock);
         };
         let Some(record) = self.table.record(slot) else {
@@ -241,17 +272,17 @@ impl Tracker {
             self.outputs
                 .push_back(Output::MinisockStarted { netns, at });
         }
-        if lost_a_race(&closed) {
-            return;
-        }
         // Without a state change nothing says that there was a connection to end.
-        if closed.since.is_some() || closed.minisock.is_some() {
+        let was_one = closed.since.is_some() || closed.minisock.is_some();
+        if was_one && !lost_a_race(&closed) {
             self.outputs.push_back(Output::Closed(closed));
+        } else {
+            self.reuse(closed);
         }
     }
 }
 
-impl Change {
+impl Change<'_> {
     /// A change that only begins a connection, or repeats its beginning.
     fn is_first(&self) -> bool {
         self.new == State::SynSent || self.old == State::SynRecv
@@ -259,7 +290,7 @@ impl Change {
 }
 
 /// How a connection begins that no record knows; `None`: it is not one.
-fn origin_of(change: &Change) -> Option<Origin> {
+fn origin_of(change: &Change<'_>) -> Option<Origin> {
     // A child that could not be made (SYN_RECV, dead at once): nobody ever saw it.
     let stillborn = change.old == State::SynRecv
         && change.new == State::Close

@@ -6,8 +6,11 @@
 use crate::event::{Ends, SockId, State, Task, Timestamp};
 
 use super::closed::{Gap, Origin};
-use super::table::Slot;
+use super::table::{Found, Slot};
 use super::{Closed, Opening, Tracker};
+
+/// Places of records from here on.
+const RECORDS: usize = 1 << 31;
 
 /// Which connections are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    const fn of(state: State) -> Option<Self> {
+    pub(super) const fn of(state: State) -> Option<Self> {
         match state {
             State::SynSent | State::Established => Some(Self::Open),
             State::CloseWait
@@ -70,8 +73,8 @@ impl Standing {
         // A connect that began without a port has one by now that no event has told.
         let ends = facts.ends.filter(|ends| ends.local.port() != 0)?;
         let since = facts.since?;
-        let closed = facts.close_called.as_ref().map(|call| &call.task);
-        let closed_by = closed.or_else(|| facts.fin.as_ref().map(|fin| &fin.task));
+        let closed = facts.close_called.as_ref().map(|call| call.by);
+        let closed_by = closed.or_else(|| facts.fin.as_ref().map(|fin| fin.by));
         Some(Self {
             sock,
             first_at: facts.first_at,
@@ -81,8 +84,8 @@ impl Standing {
             state: facts.state,
             since,
             origin: facts.origin,
-            opened_by: facts.opened_by.clone(),
-            closed_by: closed_by.cloned(),
+            opened_by: facts.opened_by.map(|who| facts.task(who)),
+            closed_by: closed_by.map(|who| facts.task(who)),
             opening: facts.opening.clone(),
         })
     }
@@ -90,16 +93,27 @@ impl Standing {
 
 impl Tracker {
     /// Connections in that stage among `most` places of the table from `from` on; and where to go
-    /// on, if there are more.
+    /// on, if there are more. The places of what is merely open come first.
     pub fn standing(
         &self,
         stage: Stage,
         from: usize,
         most: usize,
     ) -> (Vec<Standing>, Option<usize>) {
-        let (records, next) = self.table.slice(from, most);
-        let standing = records.filter_map(|(sock, facts)| Standing::of(stage, sock?, facts));
-        (standing.collect(), next)
+        let first = match stage {
+            Stage::Open => 0,
+            Stage::Closing => RECORDS,
+        };
+        let from = from.max(first);
+        if let Some(from) = from.checked_sub(RECORDS) {
+            let (records, next) = self.table.records().slice(from, most);
+            let standing = records.filter_map(|it| Standing::of(stage, it.sock()?, &it.facts));
+            return (standing.collect(), next.map(|next| RECORDS + next));
+        }
+        let (opens, next) = self.table.opens().slice(from, most);
+        let standing = opens.filter_map(|open| open.standing(stage));
+        let records = (self.table.records().len() > 0).then_some(RECORDS);
+        (standing.collect(), next.or(records))
     }
 
     /// The kernel no longer has this socket: its end was missed. Says whether it was still
@@ -113,7 +127,11 @@ impl Tracker {
     }
 
     fn ghost(&mut self, ghost: &Standing) -> Option<Slot> {
-        let slot = self.table.sock(ghost.sock)?;
+        let slot = match self.table.find(ghost.sock)? {
+            Found::Record(slot) => slot,
+            Found::Open(at) if self.table.open(at)?.is(ghost) => self.promote(at)?,
+            Found::Open(_) => return None,
+        };
         let facts = &self.table.record(slot)?.facts;
         let same = facts.first_at == ghost.first_at
             && facts.state == ghost.state

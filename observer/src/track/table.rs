@@ -1,40 +1,73 @@
 //! The tracked connections: where each is found, which was touched last, what is due.
 //!
-//! Takes and gives records by [`Slot`]; knows nothing of TCP. Every operation is constant
-//! or logarithmic in time, and nothing iterates over a hash map.
+//! Takes and gives connections by place; knows nothing of TCP. Every operation takes constant
+//! time, and nothing iterates over a hash map.
+//!
+//! The pointers of sockets are the kernel's, so that nobody outside chooses them and a
+//! multiplication hashes them well. The ends are anybody's: their hash has a random key.
 
-use std::collections::{BTreeSet, HashMap};
+use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashTable};
 
-use crate::event::{Ends, SockId, Timestamp};
+use crate::event::{Ends, SockId, Task, Timestamp};
 
 use super::Closed;
+use super::due::{Due, Wait, Waiting};
+use super::open::Open;
+use super::slab::Slab;
 
-/// A place in the table, valid until the record is removed.
+/// Buckets that an empty hash table keeps.
+const MOST_KEPT: usize = 1 << 14;
+
+/// A record's place in the table, valid until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot(u32);
 
-const NONE: u32 = u32::MAX;
+/// The place of a connection that is open, valid until it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpenSlot(u32);
 
-/// One tracked connection end.
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is open, and nothing else is to be said of it.
+    Open(OpenSlot),
+    /// It has a record.
+    Record(Slot),
+}
+
+/// One connection end of which more is known than that it is open.
 #[derive(Debug)]
 pub(super) struct Record {
     /// What is known of it.
     pub(super) facts: Box<Closed>,
-    /// A reset in answer to a segment may follow after `Destroyed`.
-    pub(super) awaits_reply: bool,
     /// When an administrator asked to destroy its minisock; an older kernel may refuse.
     pub(super) aborted_at: Option<Timestamp>,
-    /// Its minisock is gone.
-    pub(super) minisock_gone: bool,
+    pub(super) waiting: Option<Waiting>,
     sock: Option<SockId>,
     minisock: Option<SockId>,
-    ends: Option<(u32, Ends)>,
-    deadline: Option<Timestamp>,
-    older: u32,
-    newer: u32,
+    /// A reset in answer to a segment may follow after `Destroyed`.
+    pub(super) awaits_reply: bool,
+    /// Its minisock is gone.
+    pub(super) minisock_gone: bool,
+    /// Its ends lead to it. They do not change after CLOSE.
+    by_ends: bool,
 }
 
 impl Record {
+    fn new(sock: SockId, facts: Box<Closed>) -> Self {
+        Self {
+            facts,
+            aborted_at: None,
+            waiting: None,
+            sock: Some(sock),
+            minisock: None,
+            awaits_reply: false,
+            minisock_gone: false,
+            by_ends: false,
+        }
+    }
+
     /// The pointer that leads to it, as long as that means this connection.
     pub(super) fn sock(&self) -> Option<SockId> {
         self.sock
@@ -42,115 +75,202 @@ impl Record {
 
     /// Whether its ends lead to it.
     pub(super) fn held_by_ends(&self) -> bool {
-        self.ends.is_some()
+        self.by_ends
     }
 }
 
-/// All records, in a slab that is linked from the longest untouched to the latest.
+/// Either kind of place in four bytes: the top bit tells a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(u32);
+
+impl Place {
+    const RECORD: u32 = 1 << 31;
+
+    const fn of(found: Found) -> Self {
+        match found {
+            Found::Open(at) => Self(at.0),
+            Found::Record(at) => Self(at.0 | Self::RECORD),
+        }
+    }
+
+    const fn found(self) -> Found {
+        if self.0 & Self::RECORD == 0 {
+            Found::Open(OpenSlot(self.0))
+        } else {
+            Found::Record(Slot(self.0 & !Self::RECORD))
+        }
+    }
+}
+
+/// All connections.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    slab: Vec<Option<Record>>,
-    free: Vec<u32>,
-    socks: HashMap<SockId, Slot>,
-    minisocks: HashMap<SockId, Slot>,
+    opens: Slab<Open>,
+    records: Slab<Record>,
+    socks: HashTable<Place>,
+    minisocks: HashTable<Slot>,
     by_ends: HashMap<(u32, Ends), Slot>,
-    due: BTreeSet<(Timestamp, Slot)>,
-    oldest: Option<u32>,
-    newest: Option<u32>,
-    count: usize,
+    due: Due,
+}
+
+/// The high half of the product depends on all of the pointer, and the low half picks the bucket.
+const fn hash(sock: SockId) -> u64 {
+    let product = sock.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ (product >> 32)
+}
+
+fn sock_at(opens: &Slab<Open>, records: &Slab<Record>, place: Place) -> Option<SockId> {
+    match place.found() {
+        Found::Open(at) => opens.get(at.0).map(Open::sock),
+        Found::Record(at) => records.get(at.0)?.sock,
+    }
+}
+
+fn minisock_at(records: &Slab<Record>, slot: Slot) -> Option<SockId> {
+    records.get(slot.0)?.minisock
+}
+
+fn hash_of(sock: Option<SockId>) -> u64 {
+    sock.map_or(0, hash)
 }
 
 impl Table {
     pub(super) fn len(&self) -> usize {
-        self.count
+        self.opens.len() + self.records.len()
     }
 
-    pub(super) fn sock(&self, sock: SockId) -> Option<Slot> {
-        self.socks.get(&sock).copied()
+    pub(super) fn opens(&self) -> &Slab<Open> {
+        &self.opens
+    }
+
+    pub(super) fn records(&self) -> &Slab<Record> {
+        &self.records
+    }
+
+    pub(super) fn find(&self, sock: SockId) -> Option<Found> {
+        let (opens, records) = (&self.opens, &self.records);
+        let same = |place: &Place| sock_at(opens, records, *place) == Some(sock);
+        self.socks.find(hash(sock), same).map(|it| it.found())
     }
 
     pub(super) fn minisock(&self, minisock: SockId) -> Option<Slot> {
-        self.minisocks.get(&minisock).copied()
+        let same = |slot: &Slot| minisock_at(&self.records, *slot) == Some(minisock);
+        self.minisocks.find(hash(minisock), same).copied()
     }
 
     pub(super) fn ends(&self, netns: u32, ends: Ends) -> Option<Slot> {
         self.by_ends.get(&(netns, ends)).copied()
     }
 
-    /// The records in `most` places from `from` on, each with its pointer; and where to go on.
-    pub(super) fn slice(
-        &self,
-        from: usize,
-        most: usize,
-    ) -> (
-        impl Iterator<Item = (Option<SockId>, &Closed)>,
-        Option<usize>,
-    ) {
-        let end = self.slab.len().min(from.saturating_add(most));
-        let places = self.slab.get(from..end).unwrap_or_default();
-        let records = places.iter().flatten();
-        let next = (end < self.slab.len()).then_some(end);
-        (records.map(|it| (it.sock, &*it.facts)), next)
+    /// Whether any ends lead to a record.
+    pub(super) fn knows_ends(&self) -> bool {
+        !self.by_ends.is_empty()
+    }
+
+    pub(super) fn open(&mut self, at: OpenSlot) -> Option<&mut Open> {
+        self.opens.get_mut(at.0)
+    }
+
+    /// A process accepted an open connection; false if more is to be said of that.
+    pub(super) fn accept(&mut self, at: OpenSlot, when: Timestamp, task: Task) -> bool {
+        let open = self.opens.get_mut(at.0);
+        let took = open.is_some_and(|open| open.accept(when, task));
+        if took {
+            self.opens.touch(at.0);
+        }
+        took
     }
 
     pub(super) fn record(&mut self, slot: Slot) -> Option<&mut Record> {
-        self.slab.get_mut(slot.0 as usize)?.as_mut()
+        self.records.get_mut(slot.0)
     }
 
-    /// Adds a record under a pointer that no record has.
+    /// Adds an open connection under a pointer that no other has.
+    pub(super) fn insert_open(&mut self, open: Open) -> OpenSlot {
+        let sock = open.sock();
+        let at = OpenSlot(self.opens.insert(open));
+        self.lead(sock, Found::Open(at));
+        at
+    }
+
+    /// Adds a record under a pointer that no connection has.
     pub(super) fn insert(&mut self, sock: SockId, facts: Box<Closed>) -> Slot {
-        let record = Record {
-            facts,
-            awaits_reply: false,
-            aborted_at: None,
-            minisock_gone: false,
-            sock: Some(sock),
-            minisock: None,
-            ends: None,
-            deadline: None,
-            older: NONE,
-            newer: NONE,
-        };
-        let slot = if let Some(free) = self.free.pop() {
-            if let Some(place) = self.slab.get_mut(free as usize) {
-                *place = Some(record);
-            }
-            Slot(free)
-        } else {
-            self.slab.push(Some(record));
-            Slot(u32::try_from(self.slab.len() - 1).unwrap_or(NONE))
-        };
-        self.socks.insert(sock, slot);
-        self.count += 1;
-        self.link(slot);
+        let slot = Slot(self.records.insert(Record::new(sock, facts)));
+        self.lead(sock, Found::Record(slot));
         slot
+    }
+
+    fn lead(&mut self, sock: SockId, found: Found) {
+        let (opens, records) = (&self.opens, &self.records);
+        let rehash = |place: &Place| hash_of(sock_at(opens, records, *place));
+        self.socks
+            .insert_unique(hash(sock), Place::of(found), rehash);
+    }
+
+    /// Lets an open connection go on as a record.
+    pub(super) fn promote(&mut self, at: OpenSlot, facts: Box<Closed>) -> Option<Slot> {
+        let sock = self.opens.get(at.0)?.sock();
+        let slot = Slot(self.records.insert(Record::new(sock, facts)));
+        let before = Place::of(Found::Open(at));
+        let place = self.socks.find_mut(hash(sock), |place| *place == before);
+        if let Some(place) = place {
+            *place = Place::of(Found::Record(slot));
+        }
+        self.opens.remove(at.0);
+        Some(slot)
+    }
+
+    /// Takes an open connection out.
+    pub(super) fn remove_open(&mut self, at: OpenSlot) {
+        if let Some(open) = self.opens.remove(at.0) {
+            self.unlead(open.sock(), Found::Open(at));
+        }
     }
 
     /// Takes a record out, with every way that leads to it.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Box<Closed>> {
-        self.unlink(slot);
-        let record = self.slab.get_mut(slot.0 as usize)?.take()?;
-        self.free.push(slot.0);
-        self.count -= 1;
+        self.due.remove(&mut self.records, slot.0);
+        let record = self.records.remove(slot.0)?;
         if let Some(sock) = record.sock {
-            self.socks.remove(&sock);
+            self.unlead(sock, Found::Record(slot));
         }
         if let Some(minisock) = record.minisock {
-            self.minisocks.remove(&minisock);
+            self.unlead_minisock(minisock, slot);
         }
-        if let Some(ends) = record.ends {
-            self.by_ends.remove(&ends);
-        }
-        if let Some(deadline) = record.deadline {
-            self.due.remove(&(deadline, slot));
+        if let Some(ends) = record.facts.ends.filter(|_| record.by_ends) {
+            self.by_ends.remove(&(record.facts.netns, ends));
+            if self.by_ends.is_empty() && self.by_ends.capacity() > MOST_KEPT {
+                self.by_ends = HashMap::new();
+            }
         }
         Some(record.facts)
+    }
+
+    fn unlead(&mut self, sock: SockId, found: Found) {
+        let place = Place::of(found);
+        let entry = self.socks.find_entry(hash(sock), |it| *it == place);
+        if let Ok(entry) = entry {
+            entry.remove();
+        }
+        if self.socks.is_empty() && self.socks.capacity() > MOST_KEPT {
+            self.socks = HashTable::new();
+        }
+    }
+
+    fn unlead_minisock(&mut self, minisock: SockId, slot: Slot) {
+        let entry = self.minisocks.find_entry(hash(minisock), |it| *it == slot);
+        if let Ok(entry) = entry {
+            entry.remove();
+        }
+        if self.minisocks.is_empty() && self.minisocks.capacity() > MOST_KEPT {
+            self.minisocks = HashTable::new();
+        }
     }
 
     /// The pointer of the full socket may mean another connection from here on.
     pub(super) fn forget_sock(&mut self, slot: Slot) {
         if let Some(sock) = self.record(slot).and_then(|record| record.sock.take()) {
-            self.socks.remove(&sock);
+            self.unlead(sock, Found::Record(slot));
         }
     }
 
@@ -160,85 +280,62 @@ impl Table {
             return;
         };
         if let Some(before) = record.minisock.replace(minisock) {
-            self.minisocks.remove(&before);
+            self.unlead_minisock(before, slot);
         }
-        self.minisocks.insert(minisock, slot);
+        let records = &self.records;
+        let rehash = |slot: &Slot| hash_of(minisock_at(records, *slot));
+        self.minisocks.insert_unique(hash(minisock), slot, rehash);
     }
 
     /// Lets its ends lead to the record, unless they lead to another already.
-    pub(super) fn name_ends(&mut self, slot: Slot, netns: u32, ends: Ends) {
-        if self.by_ends.contains_key(&(netns, ends)) {
-            return;
-        }
-        let Some(record) = self.record(slot) else {
+    pub(super) fn name_ends(&mut self, slot: Slot) {
+        let Some(record) = self.records.get_mut(slot.0) else {
             return;
         };
-        if let Some(before) = record.ends.replace((netns, ends)) {
-            self.by_ends.remove(&before);
+        let Some(ends) = record.facts.ends else {
+            return;
+        };
+        if let Entry::Vacant(entry) = self.by_ends.entry((record.facts.netns, ends)) {
+            entry.insert(slot);
+            record.by_ends = true;
         }
-        self.by_ends.insert((netns, ends), slot);
     }
 
-    /// Sets when the record is final without another event.
-    pub(super) fn set_deadline(&mut self, slot: Slot, deadline: Timestamp) {
-        let Some(record) = self.record(slot) else {
-            return;
-        };
-        if let Some(before) = record.deadline.replace(deadline) {
-            self.due.remove(&(before, slot));
-        }
-        self.due.insert((deadline, slot));
+    /// Sets when the record is final without another event: so long after `from`.
+    pub(super) fn set_deadline(&mut self, slot: Slot, from: Timestamp, wait: Wait) {
+        self.due.remove(&mut self.records, slot.0);
+        self.due.add(&mut self.records, slot.0, from, wait);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.due.first().map(|(deadline, _)| *deadline)
+        self.due.first(&self.records).map(|(deadline, _)| deadline)
     }
 
     /// A record that is due at `now`.
     pub(super) fn due(&self, now: Timestamp) -> Option<Slot> {
-        self.due
-            .first()
+        let first = self.due.first(&self.records);
+        first
             .filter(|(deadline, _)| *deadline <= now)
-            .map(|(_, slot)| *slot)
+            .map(|(_, at)| Slot(at))
     }
 
     /// The record that was touched the longest time ago.
     pub(super) fn oldest(&self) -> Option<Slot> {
-        self.oldest.map(Slot)
+        self.records.oldest().map(Slot)
+    }
+
+    /// The open connection that was touched the longest time ago.
+    pub(super) fn oldest_open(&self) -> Option<OpenSlot> {
+        self.opens.oldest().map(OpenSlot)
     }
 
     /// Makes the record the latest touched.
     pub(super) fn touch(&mut self, slot: Slot) {
-        if self.newest != Some(slot.0) {
-            self.unlink(slot);
-            self.link(slot);
-        }
+        self.records.touch(slot.0);
     }
 
-    fn link(&mut self, slot: Slot) {
-        let before = self.newest.replace(slot.0);
-        if let Some(record) = self.record(slot) {
-            record.older = before.unwrap_or(NONE);
-            record.newer = NONE;
-        }
-        match before.and_then(|before| self.record(Slot(before))) {
-            Some(record) => record.newer = slot.0,
-            None => self.oldest = Some(slot.0),
-        }
-    }
-
-    fn unlink(&mut self, slot: Slot) {
-        let Some(record) = self.record(slot) else {
-            return;
-        };
-        let (older, newer) = (record.older, record.newer);
-        match self.record(Slot(older)) {
-            Some(record) => record.newer = newer,
-            None => self.oldest = (newer != NONE).then_some(newer),
-        }
-        match self.record(Slot(newer)) {
-            Some(record) => record.older = older,
-            None => self.newest = (older != NONE).then_some(older),
-        }
+    /// Makes the open connection the latest touched.
+    pub(super) fn touch_open(&mut self, at: OpenSlot) {
+        self.opens.touch(at.0);
     }
 }

@@ -81,7 +81,7 @@ impl TimeWaits {
         if let Some((_, how, _)) = told.and_then(|index| self.recent.remove(index)) {
             return Some(over(how));
         }
-        let otherwise = if task.comm.starts_with("kworker") {
+        let otherwise = if task.comm.is_kworker() {
             TimeWaitEnd::Other
         } else if expired.is_none() {
             TimeWaitEnd::Expired

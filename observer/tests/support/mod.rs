@@ -15,6 +15,7 @@ use observer::track::{Limits, Tracker};
 
 const LIMITS: Limits = Limits {
     connections: 100,
+    records: 100,
     steps: 32,
 };
 
@@ -44,7 +45,7 @@ pub(crate) fn play(script: &str) -> Result<String, String> {
             .as_mut()
             .ok_or_else(|| at_line("no sight yet".to_owned()))?;
         match parse::line(line).map_err(at_line)? {
-            parse::Line::Event(event) => tracker.handle(event),
+            parse::Line::Event(event) => tracker.handle(&event),
             parse::Line::Timeout(at) => tracker.handle_timeout(at),
             parse::Line::Loss(at) => tracker.handle_loss(at),
         }

@@ -11,7 +11,7 @@ use super::values::Values;
 
 /// What a line asks for.
 pub(super) enum Line {
-    Event(Event),
+    Event(Box<Event>),
     Timeout(Timestamp),
     Loss(Timestamp),
 }
@@ -63,13 +63,13 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
     let mut values = Values::new(words);
     let body = body(kind, second, &mut values)?;
     values.none_left()?;
-    Ok(Line::Event(Event {
+    Ok(Line::Event(Box::new(Event {
         at,
         cpu: 0,
         sock,
         body,
         stack: None,
-    }))
+    })))
 }
 
 fn body(kind: &str, name: &str, values: &mut Values<'_>) -> Result<Body, String> {
@@ -176,7 +176,7 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
         task: values.task()?,
         ends: Some(pair),
         netns: 1,
-        socket: Box::new(Socket {
+        socket: Socket {
             cookie: None,
             cgroup: None,
             sequences: Sequences {
@@ -212,7 +212,7 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
                 Some("unknown") => Release::Unknown,
                 _ => Release::No,
             },
-        }),
+        },
     })
 }
 

@@ -9,7 +9,7 @@ use observer::track::{Output, TimeWaitEnd};
 
 pub(super) fn output(output: &Output) -> String {
     match output {
-        Output::Closed(closed) => verdict(&classify(closed)),
+        Output::Closed(closed) => verdict(&classify(closed).with_evidence(closed)),
         Output::LooseReset { cause, netns, .. } => {
             let place = netns.map_or_else(String::new, |netns| format!(" in {netns}"));
             format!("=> loose reset: {}{place}\n", cause.label())

@@ -107,6 +107,9 @@ impl<'a> Values<'a> {
         let reasons = Vocabulary::mainline().reset_reasons;
         let known = reasons.into_iter().find(|(_, known)| **known == *name);
         let (number, name) = known.ok_or_else(|| format!("no reason {name:?}"))?;
-        Ok(Some(ResetReason { number, name }))
+        Ok(Some(ResetReason {
+            number,
+            name: name.into(),
+        }))
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::detect::{Happening, Lately, Service};
+use crate::event::Comm;
 
 /// What is told of the last minutes.
 const OVER: Duration = Duration::from_mins(5);
@@ -18,7 +19,7 @@ const MOST_NAMES: usize = 5;
 pub(super) struct Clients {
     /// Connects that found no port.
     pub(super) failed: u64,
-    by_comm: BTreeMap<Box<str>, u64>,
+    by_comm: BTreeMap<Comm, u64>,
 }
 
 /// By network namespace and service.
@@ -34,7 +35,7 @@ pub(super) fn of(lately: &Lately) -> BTreeMap<(u32, SocketAddr), Clients> {
                 clients.failed += times;
             }
             if let Some(comm) = &what.comm {
-                *clients.by_comm.entry(comm.clone()).or_default() += times;
+                *clients.by_comm.entry(*comm).or_default() += times;
             }
         }
     }
@@ -54,9 +55,9 @@ pub(super) fn failing(
 impl Clients {
     /// The names of their processes, those that did most first.
     pub(super) fn names(&self) -> Vec<Box<str>> {
-        let mut names: Vec<(&Box<str>, &u64)> = self.by_comm.iter().collect();
+        let mut names: Vec<(&Comm, &u64)> = self.by_comm.iter().collect();
         names.sort_by_key(|(_, times)| Reverse(**times));
         let most = names.into_iter().take(MOST_NAMES);
-        most.map(|(name, _)| name.clone()).collect()
+        most.map(|(name, _)| Box::from(&**name)).collect()
     }
 }

@@ -10,10 +10,11 @@ mod lately;
 
 pub(super) mod reset;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::Service;
 use crate::classify::Verdict;
+use crate::event::Comm;
 
 pub use happening::Happening;
 pub use lately::Lately;
@@ -32,7 +33,7 @@ pub struct What {
     /// What happened.
     pub happening: Happening,
     /// The name of the process that did it; `None` if that was not seen.
-    pub comm: Option<Box<str>>,
+    pub comm: Option<Comm>,
     /// What the connections were for; `None` if their birth was not seen.
     pub service: Option<Service>,
 }
@@ -54,7 +55,7 @@ impl Recent {
                 let what = What {
                     netns: verdict.netns,
                     happening,
-                    comm: happening.by(verdict).map(|task| task.comm.clone()),
+                    comm: happening.by(verdict).map(|task| task.comm),
                     service: happening::service(verdict),
                 };
                 self.count(what, times.into());

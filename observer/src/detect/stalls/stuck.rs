@@ -222,7 +222,7 @@ impl Waiting {
             service: self
                 .service
                 .unwrap_or_else(|| Service::of(seen.ends, looked)),
-            closed_by: self.closed_by.clone(),
+            closed_by: self.closed_by,
             owner: Owner::NotFound,
             wait,
         }

@@ -182,7 +182,7 @@ impl Waiting {
                 Origin::Accepted(_) => Some(Service::Local(seen.ends.local.port())),
                 Origin::Unseen => waiting.service,
             };
-            waiting.opened_by = known.opened_by.clone().or(waiting.opened_by);
+            waiting.opened_by = known.opened_by.or(waiting.opened_by);
             waiting.opening = known.opening.clone().or(waiting.opening);
         }
         waiting

@@ -1,11 +1,11 @@
 //! Endings of the last minutes, counted, and the last of each that was not orderly.
 //!
-//! Takes each verdict from the event loop, with the time; gives what is known of the last minutes
-//! to the web. It is bounded, and neither side ever waits for more than a copy of it.
+//! Takes verdicts from the event loop, those of a round at once; gives what is known of the last
+//! minutes to the web. It is bounded, and neither side ever waits for more than a copy of it.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::classify::{
@@ -33,6 +33,25 @@ pub(super) type Counts = [[u32; ROLES]; ENDINGS];
 #[derive(Debug, Default)]
 pub struct History(Mutex<Book>);
 
+/// What the event loop notes in a round.
+#[derive(Debug)]
+pub struct Notes {
+    counts: Counts,
+    /// Indexed by ending; the newest last.
+    recent: [VecDeque<Notable>; ENDINGS],
+    any: bool,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self {
+            counts: Counts::default(),
+            recent: [const { VecDeque::new() }; ENDINGS],
+            any: false,
+        }
+    }
+}
+
 /// As it is at one time.
 #[derive(Debug)]
 pub(super) struct Lately {
@@ -43,7 +62,7 @@ pub(super) struct Lately {
     /// The oldest first; the last is not over.
     pub(super) slots: Vec<Counts>,
     /// The newest first.
-    pub(super) recent: Vec<Arc<Notable>>,
+    pub(super) recent: Vec<Notable>,
 }
 
 /// One connection end that did not end orderly.
@@ -72,7 +91,7 @@ struct Book {
     /// A ring: the place of a slot is its number's remainder.
     slots: Box<[Slot]>,
     /// Indexed by ending; the newest last.
-    recent: [VecDeque<Arc<Notable>>; ENDINGS],
+    recent: [VecDeque<Notable>; ENDINGS],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,22 +106,18 @@ impl History {
         self.with(|book| book.since = Some(now));
     }
 
-    /// Counts an ended connection.
-    pub fn note(&self, now: Timestamp, verdict: &Verdict) {
-        let notable = verdict.ending.group() != Group::Orderly;
-        // Made before anybody has to wait for it.
-        let notable = notable.then(|| Arc::new(Notable::new(verdict)));
+    /// Adds what was noted, and leaves nothing of it.
+    pub fn add(&self, now: Timestamp, notes: &mut Notes) {
+        if !std::mem::take(&mut notes.any) {
+            return;
+        }
         self.with(|book| {
-            let by_role = book.slot(now).get_mut(verdict.ending as usize);
-            if let Some(count) = by_role.and_then(|it| it.get_mut(verdict.role as usize)) {
-                *count = count.saturating_add(1);
+            let counts = book.slot(now).iter_mut().flatten();
+            for (count, more) in counts.zip(notes.counts.iter_mut().flatten()) {
+                *count = count.saturating_add(std::mem::take(more));
             }
-            let recent = book.recent.get_mut(verdict.ending as usize);
-            if let (Some(recent), Some(notable)) = (recent, notable) {
-                if recent.len() >= KEPT {
-                    recent.pop_front();
-                }
-                recent.push_back(notable);
+            for (recent, noted) in book.recent.iter_mut().zip(&mut notes.recent) {
+                noted.drain(..).for_each(|it| keep(recent, it));
             }
         });
     }
@@ -122,6 +137,30 @@ impl History {
     fn with<T>(&self, act: impl FnOnce(&mut Book) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+impl Notes {
+    /// Counts an ended connection.
+    pub fn note(&mut self, verdict: &Verdict) {
+        self.any = true;
+        let by_role = self.counts.get_mut(verdict.ending as usize);
+        if let Some(count) = by_role.and_then(|it| it.get_mut(verdict.role as usize)) {
+            *count = count.saturating_add(1);
+        }
+        let recent = self.recent.get_mut(verdict.ending as usize);
+        let notable = verdict.ending.group() != Group::Orderly;
+        if let Some(recent) = recent.filter(|_| notable) {
+            keep(recent, Notable::new(verdict));
+        }
+    }
+}
+
+/// Adds the newest, and lets the oldest go if there are too many.
+fn keep(recent: &mut VecDeque<Notable>, notable: Notable) {
+    if recent.len() >= KEPT {
+        recent.pop_front();
+    }
+    recent.push_back(notable);
 }
 
 impl Default for Book {
@@ -188,8 +227,8 @@ impl Notable {
             left_behind: verdict.left_behind,
             ends: verdict.ends,
             netns: verdict.netns,
-            closed_by: verdict.closed_by.clone(),
-            opened_by: verdict.opened_by.clone(),
+            closed_by: verdict.closed_by,
+            opened_by: verdict.opened_by,
             confidence: verdict.confidence,
             doubt: verdict.doubt,
         }

@@ -16,7 +16,7 @@ use crate::classify::{Closer, Ending, Group, Initiator, Role};
 use crate::clock::Clock;
 use crate::event::Timestamp;
 
-pub use self::history::History;
+pub use self::history::{History, Notes};
 
 /// Ended connections on a page unless told otherwise, and at most.
 const LIMIT: usize = 100;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{History, Query, page};
+use super::{History, Notes, Query, page};
 use crate::classify::{Ending, Role, Verdict};
 use crate::clock::Clock;
 use crate::event::Timestamp;
@@ -21,6 +21,12 @@ fn ended(ending: Ending, role: Role, seconds: u64) -> Verdict {
     }
 }
 
+fn note(history: &History, now: Timestamp, verdict: &Verdict) {
+    let mut notes = Notes::default();
+    notes.note(verdict);
+    history.add(now, &mut notes);
+}
+
 fn told(history: &History, query: &str, seconds: u64) -> Value {
     let clock = Clock::with_wall_offset(1_700_000_000_000_000_000);
     let query = Query::parse(query).unwrap();
@@ -33,7 +39,7 @@ fn an_ending_is_counted_for_a_minute_and_for_fifteen_and_then_no_more() {
     let history = History::default();
     history.begin(at(1000));
     for role in [Role::Client, Role::Server, Role::Server] {
-        history.note(at(1000), &ended(Ending::ActiveClose, role, 1000));
+        note(&history, at(1000), &ended(Ending::ActiveClose, role, 1000));
     }
     let sums = |seconds| {
         let page = told(&history, "", seconds);
@@ -59,10 +65,18 @@ fn an_ending_is_counted_for_a_minute_and_for_fifteen_and_then_no_more() {
 #[test]
 fn a_slot_of_an_hour_ago_is_not_taken_for_one_of_these_minutes() {
     let history = History::default();
-    history.note(at(1000), &ended(Ending::PeerReset, Role::Client, 1000));
+    note(
+        &history,
+        at(1000),
+        &ended(Ending::PeerReset, Role::Client, 1000),
+    );
     // The same place in the ring, one round later.
     assert_eq!(told(&history, "", 1910)["groups"][2]["last_minute"], 0);
-    history.note(at(1910), &ended(Ending::PeerReset, Role::Client, 1910));
+    note(
+        &history,
+        at(1910),
+        &ended(Ending::PeerReset, Role::Client, 1910),
+    );
     let page = told(&history, "", 1910);
     assert_eq!(page["groups"][2]["last_15_minutes"], 1);
 }
@@ -71,10 +85,15 @@ fn a_slot_of_an_hour_ago_is_not_taken_for_one_of_these_minutes() {
 fn many_of_one_ending_do_not_push_out_the_one_of_another() {
     let history = History::default();
     let timeout = ended(Ending::TimeoutConnect, Role::Client, 10);
-    history.note(at(10), &timeout);
-    history.note(at(10), &ended(Ending::PassiveClose, Role::Client, 10));
+    note(&history, at(10), &timeout);
+    note(
+        &history,
+        at(10),
+        &ended(Ending::PassiveClose, Role::Client, 10),
+    );
     for seconds in 11..1000 {
-        history.note(
+        note(
+            &history,
             at(seconds),
             &ended(Ending::PeerReset, Role::Server, seconds),
         );
@@ -95,7 +114,7 @@ fn many_of_one_ending_do_not_push_out_the_one_of_another() {
 fn who_and_where_is_told_in_the_words_of_the_events_file() {
     let history = History::default();
     let verdict = sample::reset_with_unread_data();
-    history.note(at(12), &verdict);
+    note(&history, at(12), &verdict);
     let line = &told(&history, "", 12)["recent"][0];
     let clock = Clock::with_wall_offset(1_700_000_000_000_000_000);
     let whole = serde_json::to_value(crate::sink::json::Line::new(&verdict, &clock)).unwrap();

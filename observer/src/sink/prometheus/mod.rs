@@ -12,6 +12,7 @@ mod owners;
 mod page;
 mod ports;
 mod register;
+mod tally;
 
 use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::Question;
@@ -24,10 +25,10 @@ pub use self::census::{CensusSeries, Watched};
 use self::owners::Owners;
 use self::ports::Ports;
 use self::register::{counter, counters, gauge, gauges, histograms, series};
+pub use self::tally::Tally;
 use super::names::{self, Cause};
-use crate::classify::{Confidence, Ending, Initiator, Phase, ResetCause, Role, Verdict};
+use crate::classify::{Confidence, Ending, Phase, ResetCause, Role};
 use crate::probe::Coverage;
-use crate::track::TimeWaitEnd;
 
 /// Counts of one kind of record each, indexed by the kind's number.
 pub type PerKind = [u64; Kind::SLOTS as usize];
@@ -40,9 +41,9 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 pub struct Metrics {
     registry: Registry,
     /// Indexed by ending, then role.
-    ended: Vec<Vec<IntCounter>>,
+    ended: Vec<[IntCounter; Role::ALL.len()]>,
     /// Indexed by initiator, then role.
-    initiated: Vec<Vec<IntCounter>>,
+    initiated: Vec<[IntCounter; Role::ALL.len()]>,
     owners: Owners,
     ports: Ports,
     verdicts: Vec<IntCounter>,
@@ -145,57 +146,9 @@ impl Metrics {
         }
     }
 
-    /// Counts one ended connection.
-    pub fn count_verdict(&self, verdict: &Verdict) {
-        let role = verdict.role as usize;
-        let by_role = self.ended.get(verdict.ending as usize);
-        add(by_role.and_then(|roles| roles.get(role)), 1);
-        let initiator = verdict
-            .initiator
-            .map_or(Initiator::ALL.len(), |it| it as usize);
-        let by_role = self.initiated.get(initiator);
-        add(by_role.and_then(|roles| roles.get(role)), 1);
-        self.owners.count(verdict);
-        self.ports.count(verdict);
-        add(self.verdicts.get(verdict.confidence as usize), 1);
-        for cause in &verdict.resets_sent {
-            self.count_reset(*cause);
-        }
-        self.resets_received
-            .inc_by(u64::from(verdict.reset_received));
-        self.count_time_waits_of(verdict);
-        for (histogram, time) in self.phases.iter().zip(verdict.phases) {
-            if let Some(time) = time {
-                histogram.observe(time.as_secs_f64());
-            }
-        }
-        let left = verdict.left_behind;
-        for (queue, bytes) in self
-            .abandoned
-            .iter()
-            .zip([left.unread, left.unsent, left.unacked])
-        {
-            queue.inc_by(u64::from(bytes.unwrap_or(0)));
-        }
-    }
-
-    fn count_time_waits_of(&self, verdict: &Verdict) {
-        if verdict.holds_time_wait() {
-            add(self.time_wait_started.get(verdict.role as usize), 1);
-        }
-        if verdict.found_no_port() {
-            self.owners.count_no_port(verdict);
-        }
-    }
-
-    /// Counts one reset that this host sent.
-    pub fn count_reset(&self, cause: ResetCause) {
-        add(self.resets_sent.get(cause as usize), 1);
-    }
-
-    /// Counts one TIME_WAIT that is over.
-    pub fn count_time_wait(&self, end: TimeWaitEnd) {
-        add(self.time_wait_ended.get(names::how_index(end)), 1);
+    /// What counts what the tracker says. Of two, each would give names series of their own.
+    pub fn tally(&self) -> Tally {
+        Tally::new(self)
     }
 
     /// Counts events that came.
@@ -270,10 +223,10 @@ impl Metrics {
 }
 
 /// The series of these values of a label and each role.
-fn by_role(counters: &IntCounterVec, values: &[&str]) -> Vec<Vec<IntCounter>> {
+fn by_role(counters: &IntCounterVec, values: &[&str]) -> Vec<[IntCounter; Role::ALL.len()]> {
     let of_value = |value: &&str| {
         let of_role = |role: Role| counters.with_label_values(&[*value, role.label()]);
-        Role::ALL.map(of_role).to_vec()
+        Role::ALL.map(of_role)
     };
     values.iter().map(of_value).collect()
 }
@@ -293,12 +246,6 @@ pub struct Standing {
     pub lines_lost: u64,
     /// Connection ends that ended.
     pub ended: u64,
-}
-
-fn add(counter: Option<&IntCounter>, count: u64) {
-    if let Some(counter) = counter {
-        counter.inc_by(count);
-    }
 }
 
 fn add_per_kind(counters: &[IntCounter], counts: &PerKind) {

@@ -3,83 +3,108 @@
 //! Takes ended connections; the first processes that matter have series of their own, all others
 //! share one, and what no process is known of is `unknown`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use prometheus::{IntCounter, IntCounterVec, Registry};
+use prometheus::local::LocalIntCounter;
+use prometheus::{IntCounterVec, Registry};
 
 use super::few::{Few, MATTERS_FROM};
 use super::register::counters;
 use crate::classify::{Group, Verdict};
+use crate::event::Comm;
 use crate::sink::names;
 
 /// The series of one process, indexed by group.
-type Ends = Vec<IntCounter>;
+type Ends = [LocalIntCounter; Group::ALL.len()];
 
 /// The series.
 #[derive(Debug)]
 pub(super) struct Owners {
     all: IntCounterVec,
+    no_port: IntCounterVec,
+    most: usize,
+}
+
+/// What is counted and not yet told.
+#[derive(Debug)]
+pub(super) struct OwnersTally {
+    all: IntCounterVec,
     unknown: Ends,
     other: Ends,
-    named: Mutex<Few<Box<str>, Ends>>,
+    named: Few<Comm, Ends>,
     no_port: IntCounterVec,
-    no_port_of_other: IntCounter,
-    no_port_named: Mutex<Few<Box<str>, IntCounter>>,
+    no_port_of_other: LocalIntCounter,
+    no_port_named: Few<Comm, LocalIntCounter>,
 }
 
 impl Owners {
     pub(super) fn new(registry: &Registry, most: usize) -> Result<Self, prometheus::Error> {
-        let all = counters(registry, &names::OWNER_ENDED)?;
-        let no_port = counters(registry, &names::NO_PORT)?;
-        Ok(Self {
-            unknown: of_groups(&all, names::UNKNOWN),
-            other: of_groups(&all, names::OTHER),
-            named: Mutex::new(Few::new(most, MATTERS_FROM)),
-            all,
-            no_port_of_other: no_port.with_label_values(&[names::OTHER]),
-            // One connect that fails so is one too many.
-            no_port_named: Mutex::new(Few::new(most, 1)),
-            no_port,
-        })
+        let owners = Self {
+            all: counters(registry, &names::OWNER_ENDED)?,
+            no_port: counters(registry, &names::NO_PORT)?,
+            most,
+        };
+        // Makes the series that are always there.
+        drop(owners.tally());
+        Ok(owners)
     }
 
+    pub(super) fn tally(&self) -> OwnersTally {
+        let Self { all, no_port, most } = self;
+        OwnersTally {
+            unknown: of_groups(all, names::UNKNOWN),
+            other: of_groups(all, names::OTHER),
+            named: Few::new(*most, MATTERS_FROM),
+            all: all.clone(),
+            no_port_of_other: no_port.with_label_values(&[names::OTHER]).local(),
+            // One connect that fails so is one too many.
+            no_port_named: Few::new(*most, 1),
+            no_port: no_port.clone(),
+        }
+    }
+}
+
+impl OwnersTally {
     /// A connection ended, and its process closed it or, if nobody did, had opened it.
-    pub(super) fn count(&self, verdict: &Verdict) {
+    pub(super) fn count(&mut self, verdict: &Verdict) {
         let by = verdict.closed_by.as_ref().or(verdict.opened_by.as_ref());
-        let group = verdict.ending.group() as usize;
-        let ends = |ends: &Ends| ends.get(group).map(IntCounter::inc);
-        match by.map(|task| &*task.comm) {
-            None => ends(&self.unknown),
+        let ends = match by.map(|task| task.comm) {
+            None => &self.unknown,
             // A process of that name would be taken for those that have none.
-            Some(names::OTHER | names::UNKNOWN) => ends(&self.other),
+            Some(comm) if is_taken(comm) => &self.other,
             Some(comm) => {
-                let mut named = lock(&self.named);
-                let own = named.of(comm, |comm| comm.into(), |comm| of_groups(&self.all, comm));
-                ends(own.unwrap_or(&self.other))
+                let own = self.named.of(&comm, |comm| of_groups(&self.all, comm));
+                own.unwrap_or(&self.other)
             }
         };
+        if let Some(ended) = ends.get(verdict.ending.group() as usize) {
+            ended.inc();
+        }
     }
 
     /// A connect of this process found no port.
-    pub(super) fn count_no_port(&self, verdict: &Verdict) {
-        let by = verdict.opened_by.as_ref().map(|task| &*task.comm);
-        let is_own = |comm: &&str| ![names::OTHER, names::UNKNOWN].contains(comm);
-        let Some(comm) = by.filter(is_own) else {
+    pub(super) fn count_no_port(&mut self, verdict: &Verdict) {
+        let by = verdict.opened_by.as_ref().map(|task| task.comm);
+        let Some(comm) = by.filter(|comm| !is_taken(*comm)) else {
             return self.no_port_of_other.inc();
         };
-        let mut named = lock(&self.no_port_named);
-        let make = |comm: &str| self.no_port.with_label_values(&[comm]);
-        let own = named.of(comm, |comm| comm.into(), make);
+        let make = |comm: &Comm| self.no_port.with_label_values(&[&**comm]).local();
+        let own = self.no_port_named.of(&comm, make);
         own.unwrap_or(&self.no_port_of_other).inc();
+    }
+
+    pub(super) fn flush(&self) {
+        let named = self.named.all().iter().flatten();
+        let ended = named.chain(&self.unknown).chain(&self.other);
+        let no_port = self.no_port_named.all();
+        let no_port = no_port.iter().chain([&self.no_port_of_other]);
+        ended.chain(no_port).for_each(LocalIntCounter::flush);
     }
 }
 
-fn of_groups(all: &IntCounterVec, comm: &str) -> Ends {
-    Group::ALL
-        .map(|group| all.with_label_values(&[comm, group.label()]))
-        .to_vec()
+/// Whether it is the label of those that have no series.
+fn is_taken(comm: Comm) -> bool {
+    [names::OTHER, names::UNKNOWN].contains(&&*comm)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn of_groups(all: &IntCounterVec, comm: &str) -> Ends {
+    Group::ALL.map(|group| all.with_label_values(&[comm, group.label()]).local())
 }

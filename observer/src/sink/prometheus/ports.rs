@@ -3,9 +3,8 @@
 //! Takes ended server connections; the first ports that matter have series of their own, all
 //! others share one, so that no scan of ports can make more.
 
-use std::sync::{Mutex, PoisonError};
-
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
+use prometheus::local::{LocalHistogram, LocalIntCounter};
+use prometheus::{HistogramVec, IntCounterVec, Registry};
 
 use super::few::{Few, MATTERS_FROM};
 use super::register::{counters, histograms};
@@ -13,58 +12,85 @@ use crate::classify::{Group, Phase, Role, Verdict};
 use crate::sink::names;
 
 /// The series.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ports {
     ended: IntCounterVec,
     close_wait: HistogramVec,
-    other: Port,
-    named: Mutex<Few<u16, Port>>,
+    most: usize,
 }
 
-/// Those of one port.
+/// What is counted and not yet told.
+#[derive(Debug)]
+pub(super) struct PortsTally {
+    series: Ports,
+    other: Port,
+    named: Few<u16, Port>,
+}
+
+/// The series of one port.
 #[derive(Debug)]
 struct Port {
     /// Indexed by group.
-    ended: Vec<IntCounter>,
-    close_wait: Histogram,
+    ended: [LocalIntCounter; Group::ALL.len()],
+    close_wait: LocalHistogram,
 }
 
 impl Ports {
     pub(super) fn new(registry: &Registry, most: usize) -> Result<Self, prometheus::Error> {
-        let ended = counters(registry, &names::PORT_ENDED)?;
-        let close_wait = histograms(registry, &names::CLOSE_WAIT_DURATION)?;
-        Ok(Self {
-            other: Port::new(names::OTHER, &ended, &close_wait),
-            named: Mutex::new(Few::new(most, MATTERS_FROM)),
-            ended,
-            close_wait,
-        })
+        let ports = Self {
+            ended: counters(registry, &names::PORT_ENDED)?,
+            close_wait: histograms(registry, &names::CLOSE_WAIT_DURATION)?,
+            most,
+        };
+        // Makes the series that are always there.
+        drop(ports.tally());
+        Ok(ports)
     }
 
+    pub(super) fn tally(&self) -> PortsTally {
+        PortsTally {
+            other: Port::new(names::OTHER, self),
+            named: Few::new(self.most, MATTERS_FROM),
+            series: self.clone(),
+        }
+    }
+}
+
+impl PortsTally {
     /// A connection ended; of one that this host began nothing is counted.
-    pub(super) fn count(&self, verdict: &Verdict) {
+    pub(super) fn count(&mut self, verdict: &Verdict) {
         let (Role::Server, Some(ends)) = (verdict.role, verdict.ends) else {
             return;
         };
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = |port: &u16| Port::new(&port.to_string(), &self.ended, &self.close_wait);
-        let own = named.of(&ends.local.port(), |port| *port, make);
+        let make = |port: &u16| Port::new(&port.to_string(), &self.series);
+        let own = self.named.of(&ends.local.port(), make);
         own.unwrap_or(&self.other).count(verdict);
+    }
+
+    pub(super) fn flush(&self) {
+        for port in self.named.all().iter().chain([&self.other]) {
+            port.ended.iter().for_each(LocalIntCounter::flush);
+            port.close_wait.flush();
+        }
     }
 }
 
 impl Port {
-    fn new(label: &str, ended: &IntCounterVec, close_wait: &HistogramVec) -> Self {
+    fn new(label: &str, series: &Ports) -> Self {
+        let ended = |group: Group| {
+            let labels = [label, group.label()];
+            series.ended.with_label_values(&labels).local()
+        };
         Self {
-            ended: Group::ALL
-                .map(|group| ended.with_label_values(&[label, group.label()]))
-                .to_vec(),
-            close_wait: close_wait.with_label_values(&[label]),
+            ended: Group::ALL.map(ended),
+            close_wait: series.close_wait.with_label_values(&[label]).local(),
         }
     }
 
     fn count(&self, verdict: &Verdict) {
-        super::add(self.ended.get(verdict.ending.group() as usize), 1);
+        if let Some(ended) = self.ended.get(verdict.ending.group() as usize) {
+            ended.inc();
+        }
         let waited = verdict.phases.get(Phase::CloseWait as usize);
         if let Some(Some(waited)) = waited {
             self.close_wait.observe(waited.as_secs_f64());

@@ -57,6 +57,7 @@ fn fifty_thousand_owners_and_destinations_stay_within_the_bound_and_are_all_coun
     let mut verdict = sample::reset_with_unread_data();
     verdict.phases[Phase::CloseWait as usize] = Some(Duration::from_secs(1));
     let ends = verdict.ends.unwrap();
+    let mut tally = metrics.tally();
     for number in 0..ENDS {
         let port = u16::try_from(number).unwrap();
         verdict.ends = Some(Ends {
@@ -66,9 +67,10 @@ fn fifty_thousand_owners_and_destinations_stay_within_the_bound_and_are_all_coun
         let task = verdict.closed_by.as_mut().unwrap();
         task.comm = format!("owner-{number}").into();
         for _ in 0..EACH {
-            metrics.count_verdict(&verdict);
+            tally.count_verdict(&verdict);
         }
     }
+    tally.flush();
     let page = String::from_utf8(metrics.encode().unwrap()).unwrap();
     let count = series(&metrics);
     assert!(count <= Bounds::default().series(), "{count} series");
@@ -87,7 +89,9 @@ fn fifty_thousand_owners_and_destinations_stay_within_the_bound_and_are_all_coun
 #[test]
 fn a_verdict_counts_where_it_belongs() {
     let metrics = Metrics::new(Bounds::default()).unwrap();
-    metrics.count_verdict(&sample::reset_with_unread_data());
+    let mut tally = metrics.tally();
+    tally.count_verdict(&sample::reset_with_unread_data());
+    tally.flush();
     let page = String::from_utf8(metrics.encode().unwrap()).unwrap();
     for line in [
         r#"tcp_observer_connections_ended_total{ending="reset_unread_data",role="server"} 1"#,

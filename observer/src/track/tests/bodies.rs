@@ -58,7 +58,7 @@ pub(super) fn change(sock: u64, old: State, new: State, socket: Socket) -> Body 
         task: task(),
         ends: Some(ends(sock)),
         netns: 1,
-        socket: Box::new(socket),
+        socket,
     }
 }
 

@@ -94,7 +94,7 @@ proptest! {
                 body,
                 Body::ResetSent { .. } | Body::ResetReplied { .. } | Body::MinisockAnswered { .. }
             ));
-            tracker.handle(Event { at: at(index), cpu: 0, sock: SockId(sock), body, stack: None });
+            tracker.handle(&Event { at: at(index), cpu: 0, sock: SockId(sock), body, stack: None });
             told += resets(&mut tracker).len();
             prop_assert!(told <= sent);
         }

@@ -48,7 +48,7 @@ fn what_is_open_or_over_is_not_closing() {
     let open = socket(0, false, false, Release::No);
     let born = change(5, State::SynRecv, State::Established, open);
     let closing = socket(0, false, false, Release::Yes);
-    let last = change(1, State::CloseWait, State::LastAck, closing.clone());
+    let last = change(1, State::CloseWait, State::LastAck, closing);
     let over = change(1, State::LastAck, State::Close, closing);
     feed(
         &mut tracker,

@@ -4,6 +4,8 @@
 //! It never writes to a file or a socket and never waits for anything but the ring, its
 //! timers and the order to stop, so only a busy CPU can make it late.
 
+mod outlet;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +18,16 @@ use crate::classify::{Verdict, classify};
 use crate::clock::Clock;
 use crate::event::{Decoder, Timestamp};
 use crate::probe::{GATHER, Probes};
-use crate::settings::{Filter, LIMITS};
+use crate::settings::LIMITS;
 use crate::sink::board::Board;
-use crate::sink::lines::Lines;
+use crate::sink::endings::Notes;
 use crate::sink::names::{Cause, LOSSES};
-use crate::sink::prometheus::{Metrics, PerKind};
+use crate::sink::prometheus::{Metrics, PerKind, Tally};
 use crate::stop::Stop;
 use crate::surveyor::Surveyor;
 use crate::track::{Output, Tracker};
+
+pub use self::outlet::Outlet;
 
 /// Records taken from the ring before the loop looks at its timers again.
 const BATCH: usize = 4096;
@@ -41,17 +45,6 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Records that are not events and are logged, of each run; all are counted.
 const DECODE_ERRORS_LOGGED: u64 = 10;
 
-/// Where lines go, and which.
-#[derive(Debug)]
-pub struct Outlet {
-    /// The writer.
-    pub lines: Lines,
-    /// Which verdicts become lines.
-    pub filter: Filter,
-    /// Lines still wanted; `None`: without end.
-    pub remaining: Option<u64>,
-}
-
 /// The loop and all that only it touches.
 #[derive(Debug)]
 pub struct App {
@@ -59,6 +52,8 @@ pub struct App {
     decoder: Decoder,
     tracker: Tracker,
     metrics: Arc<Metrics>,
+    tally: Tally,
+    notes: Notes,
     clock: Arc<Clock>,
     stop: Stop,
     outlet: Option<Outlet>,
@@ -95,6 +90,8 @@ impl App {
             decoder: Decoder::new(probes.vocabulary.clone()),
             tracker: Tracker::new(probes.coverage.sight, LIMITS),
             probes,
+            tally: metrics.tally(),
+            notes: Notes::default(),
             metrics,
             clock,
             stop,
@@ -201,7 +198,7 @@ impl App {
         let mut failed = 0;
         let taken = probes
             .ring
-            .drain(BATCH, |record| match decoder.decode(record) {
+            .drain(BATCH, |record| match &decoder.decode(record) {
                 Ok(event) => {
                     *newest = event.at.max(*newest);
                     if let Some(count) = kind_of(record).and_then(|kind| events.get_mut(kind)) {
@@ -231,20 +228,14 @@ impl App {
             match output {
                 Output::Closed(closed) => {
                     let verdict = classify(&closed);
-                    self.metrics.count_verdict(&verdict);
-                    if let Some(auditor) = &mut self.auditor {
-                        auditor.note_verdict(&verdict);
+                    self.note(&verdict);
+                    if let Some(outlet) = &mut self.outlet {
+                        outlet.offer(verdict, &closed);
                     }
-                    if let Some(surveyor) = &mut self.surveyor {
-                        surveyor.answers.note_verdict(&verdict);
-                    }
-                    if let Some(board) = &self.board {
-                        board.endings.note(now, &verdict);
-                    }
-                    self.print(verdict);
+                    self.tracker.reuse(closed);
                 }
-                Output::LooseReset { cause, .. } => self.metrics.count_reset(cause),
-                Output::TimeWaitEnded(end) => self.metrics.count_time_wait(end.how),
+                Output::LooseReset { cause, .. } => self.tally.count_reset(cause),
+                Output::TimeWaitEnded(end) => self.tally.count_time_wait(end.how),
                 // The verdict counts it, once the connection ends.
                 Output::ResetSent { .. }
                 | Output::MinisockStarted { .. }
@@ -252,26 +243,28 @@ impl App {
                 | Output::Stillborn { .. } => {}
             }
         }
+        self.tally.flush();
+        if let Some(board) = &self.board {
+            board.endings.add(now, &mut self.notes);
+        }
     }
 
-    fn print(&mut self, verdict: Verdict) {
-        let Some(outlet) = &mut self.outlet else {
-            return;
-        };
-        if outlet.remaining == Some(0) || !outlet.filter.accepts(&verdict) {
-            return;
+    fn note(&mut self, verdict: &Verdict) {
+        self.tally.count_verdict(verdict);
+        if let Some(auditor) = &mut self.auditor {
+            auditor.note_verdict(verdict);
         }
-        let accepted = outlet.lines.offer(Box::new(verdict));
-        if let Some(remaining) = &mut outlet.remaining {
-            *remaining -= u64::from(accepted);
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.answers.note_verdict(verdict);
+        }
+        if self.board.is_some() {
+            self.notes.note(verdict);
         }
     }
 
     /// Whether no more lines are wanted.
     fn sated(&self) -> bool {
-        self.outlet
-            .as_ref()
-            .is_some_and(|outlet| outlet.remaining == Some(0))
+        self.outlet.as_ref().is_some_and(Outlet::is_sated)
     }
 
     /// Tells the tracker and the metrics of events and lines that were lost since the last
