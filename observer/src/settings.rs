@@ -7,6 +7,7 @@ use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use crate::classify::{Ending, Verdict};
+use crate::event::Comm;
 use crate::track::Limits;
 
 /// Where a scraper finds the agent unless told otherwise (RFC 793).
@@ -145,7 +146,7 @@ pub fn comm(text: &str) -> Result<String, String> {
     if text.len() <= COMM_BYTES {
         return Ok(text.to_owned());
     }
-    let kept = String::from_utf8_lossy(text.as_bytes().get(..COMM_BYTES).unwrap_or_default());
+    let kept = Comm::from(text);
     Err(format!(
         "the kernel keeps {COMM_BYTES} bytes of a name; try {kept}"
     ))

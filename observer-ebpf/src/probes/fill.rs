@@ -115,6 +115,10 @@ pub(super) unsafe fn tuple<R: Read>(part: *mut Tuple, sock: Pointer, port: &Offs
 /// As for [`Read::read`].
 #[inline(always)]
 pub(super) unsafe fn netns<R: Read>(sock: Pointer) -> u32 {
+    // The verifier refuses a load from what it knows to be NULL.
+    if kernel::SKC_NET.load() == ABSENT {
+        return 0;
+    }
     // SAFETY: the caller vouches for `sock`; every sort starts with a `sock_common`.
     unsafe {
         let net = R::read::<u64>(sock, &kernel::SKC_NET) as Pointer;
@@ -203,6 +207,10 @@ pub(super) unsafe fn has_socket<R: Read>(sock: Pointer) -> u8 {
 
 #[inline(always)]
 unsafe fn cgroup<R: Read>(sock: Pointer) -> u64 {
+    // As for a network namespace.
+    if kernel::SK_CGROUP.load() == ABSENT || kernel::CGROUP_KN.load() == ABSENT {
+        return 0;
+    }
     // SAFETY: the caller vouches for `sock`; a load from NULL gives zero.
     unsafe {
         let group = R::read::<u64>(sock, &kernel::SK_CGROUP) as Pointer;

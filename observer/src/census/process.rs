@@ -5,6 +5,7 @@
 use std::fs;
 
 use super::cgroup::{self, Workload};
+use crate::event::readable;
 
 /// What a look at other users' processes takes.
 pub(super) const NEEDED: &str =
@@ -44,7 +45,7 @@ impl Process {
         // A process chooses its own name, in any bytes.
         let read = |name: &str| {
             let bytes = fs::read(format!("/proc/{pid}/{name}")).ok()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
+            Some(readable(&bytes))
         };
         let status = read("status")?;
         let field = |name: &str| {

@@ -45,19 +45,20 @@ fn without_rest(bytes: [u8; BYTES]) -> [u8; BYTES] {
 
 fn replaced(name: [u8; BYTES]) -> [u8; BYTES] {
     let mut valid = [0; BYTES];
-    let mut place = valid.iter_mut();
-    let mut put = |bytes: &[u8]| {
-        for (byte, place) in bytes.iter().zip(place.by_ref()) {
-            *place = *byte;
-        }
-    };
     let end = name.iter().position(|byte| *byte == 0);
     let name = name.get(..end.unwrap_or(BYTES)).unwrap_or_default();
+    for (place, byte) in valid.iter_mut().zip(readable(name).bytes()) {
+        *place = byte;
+    }
+    valid
+}
+
+/// A name that may be longer than a record has room for, in the same words.
+pub fn readable(name: &[u8]) -> String {
+    let mut valid = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
-        put(chunk.valid().as_bytes());
-        for _ in chunk.invalid() {
-            put(b"?");
-        }
+        valid.push_str(chunk.valid());
+        valid.extend(chunk.invalid().iter().map(|_| '?'));
     }
     valid
 }
@@ -103,7 +104,7 @@ impl fmt::Debug for Comm {
 
 #[cfg(test)]
 mod tests {
-    use super::Comm;
+    use super::{Comm, readable};
 
     #[test]
     fn a_name_ends_at_its_first_zero() {
@@ -122,5 +123,9 @@ mod tests {
         // The kernel cuts a name off within a character.
         assert_eq!(name(b"fourteen-byte-\xc3\0"), "fourteen-byte-?");
         assert_eq!(name(&[0xff; 16]), "?".repeat(16));
+        assert_eq!(
+            readable(b"caf\xe9 of more than 16\xff"),
+            "caf? of more than 16?"
+        );
     }
 }

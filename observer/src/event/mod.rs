@@ -14,7 +14,7 @@ mod vocabulary;
 #[cfg(test)]
 mod tests;
 
-pub use comm::Comm;
+pub use comm::{Comm, readable};
 pub use decode::{DecodeError, Decoder};
 pub use parts::{Ends, Release, Sequences, Socket, State, Substate, Task, Timestamp};
 pub use vocabulary::{ResetReason, TwStatus, Vocabulary};

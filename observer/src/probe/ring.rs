@@ -12,6 +12,7 @@ use std::time::Duration;
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use observer_ebpf::wire::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
@@ -132,7 +133,7 @@ fn has_record(ring: BorrowedFd<'_>) -> io::Result<bool> {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    poll(&mut polled, Some(&at_once))?;
+    retry_on_intr(|| poll(&mut polled, Some(&at_once)))?;
     let [polled] = polled;
     Ok(polled.revents().contains(PollFlags::IN))
 }

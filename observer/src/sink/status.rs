@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::books::Books;
 use super::prometheus::Standing;
 use crate::probe::{Answer, Coverage};
+use crate::settings::LIMITS;
 
 /// The object at `/status`.
 #[derive(Debug, Serialize)]
@@ -64,8 +65,12 @@ pub struct Losses {
 /// What the agent follows.
 #[derive(Debug, Serialize)]
 pub struct Tracked {
+    /// All of them.
     connections: u64,
-    limit: usize,
+    /// The most that are merely open.
+    limit_open: usize,
+    /// The most that close, or of which more is known.
+    limit_closing: usize,
 }
 
 impl<'a> Status<'a> {
@@ -95,7 +100,8 @@ impl<'a> Status<'a> {
             },
             tracker: Tracked {
                 connections: standing.tracked,
-                limit: crate::settings::LIMITS.all(),
+                limit_open: LIMITS.connections,
+                limit_closing: LIMITS.records,
             },
             connections_ended: standing.ended,
             audit,

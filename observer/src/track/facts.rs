@@ -153,7 +153,7 @@ impl Closed {
                 self.exit = Some(Exit {
                     at,
                     from: old,
-                    by: self.people.add(task),
+                    by: self.people.add_at_exit(task),
                     socket: *socket,
                 });
             }

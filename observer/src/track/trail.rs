@@ -9,7 +9,8 @@ use crate::event::{State, Task, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Who(u8);
 
-/// Different tasks kept of a connection. A new one beyond takes the place of the last.
+/// Different tasks kept of a connection. A new one beyond takes the place of the last but one; the
+/// last is for whoever ran when the connection went to CLOSE, and may have nothing to do with it.
 const MOST_TASKS: usize = 48;
 
 /// The tasks that had to do with a connection, each once.
@@ -21,15 +22,29 @@ pub(super) struct People {
 }
 
 impl People {
+    /// One who acted on it.
     pub(super) fn add(&mut self, task: Task) -> Who {
+        self.keep(task, MOST_TASKS - 2)
+    }
+
+    /// Whoever ran when it went to CLOSE.
+    pub(super) fn add_at_exit(&mut self, task: Task) -> Who {
+        self.keep(task, MOST_TASKS - 1)
+    }
+
+    /// At the end, or in the place before `most` where that many are kept beside the first.
+    fn keep(&mut self, task: Task, most: usize) -> Who {
         if *self.first.get_or_insert(task) == task {
             return Who(0);
         }
         let known = self.more.iter().position(|it| *it == task);
         let place = known.unwrap_or_else(|| {
-            self.more.truncate(MOST_TASKS - 2);
-            self.more.push(task);
-            self.more.len() - 1
+            let place = self.more.len().min(most - 1);
+            match self.more.get_mut(place) {
+                Some(before) => *before = task,
+                None => self.more.push(task),
+            }
+            place
         });
         Who(u8::try_from(place + 1).unwrap_or(u8::MAX))
     }
@@ -187,6 +202,12 @@ mod tests {
             assert_eq!(people.task(who), task(pid));
         }
         assert_eq!(people.task(who[2]), task(2));
+        let last = people.add(task(2000));
+        let at_exit = people.add_at_exit(task(3000));
+        assert_eq!(people.task(last), task(2000));
+        assert_eq!(people.task(at_exit), task(3000));
+        people.add(task(4000));
+        assert_eq!(people.task(at_exit), task(3000));
         assert_eq!(people.more.len(), MOST_TASKS - 1);
     }
 

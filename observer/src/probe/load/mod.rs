@@ -2,6 +2,9 @@
 //!
 //! Takes the wish and the facts; gives what is attached, or the reason why nothing is.
 
+#[cfg(test)]
+mod tests;
+
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
@@ -57,7 +60,7 @@ pub(super) fn load(options: &Options, facts: &Facts) -> Result<Attached, StartEr
         StartError::Kernel(format!("the kernel's BTF cannot be parsed: {error}"))
     })?;
     drop(bytes);
-    let mut ebpf = object(options, &layout, &btf)?;
+    let mut ebpf = sized_object(options, &layout, &btf)?;
     let plan = plan::plan(options.backend, &options.without, facts, &layout.shapes);
     let outcomes = attach::carry_out(&plan, &mut ebpf, &btf);
     if let Some(nothing) = obstacle::nothing_works(&outcomes) {
@@ -70,18 +73,37 @@ pub(super) fn load(options: &Options, facts: &Facts) -> Result<Attached, StartEr
     })
 }
 
+/// With the ring that was asked for, or the one that fits the CPUs. A memory limit of the agent's
+/// own may have no room for that one.
+fn sized_object(options: &Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartError> {
+    if let Some(asked_for) = options.ring_bytes {
+        return object(options, asked_for, layout, btf);
+    }
+    // What cannot be counted is taken for few.
+    let fits = default_ring_bytes(online_cpus().map_or(1, |cpus| cpus.len()));
+    let loaded = object(options, fits, layout, btf);
+    match loaded {
+        Err(error) if fits > LEAST_RING => {
+            tracing::warn!(%error, "no ring of {} MiB; trying one of {}", fits >> 20, LEAST_RING >> 20);
+            object(options, LEAST_RING, layout, btf)
+        }
+        loaded => loaded,
+    }
+}
+
 /// Makes the maps and sets the globals.
-fn object(options: &Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartError> {
+fn object(
+    options: &Options,
+    ring_bytes: u32,
+    layout: &Layout,
+    btf: &Btf,
+) -> Result<Ebpf, StartError> {
     let log_level = if options.kernel_log {
         LOG_EVERYTHING
     } else {
         LOG_NOTHING
     };
     let stacks = u32::from(options.stacks);
-    let ring_bytes = options.ring_bytes.unwrap_or_else(|| {
-        // What cannot be counted is taken for few.
-        default_ring_bytes(online_cpus().map_or(1, |cpus| cpus.len()))
-    });
     let mut loader = EbpfLoader::new();
     loader
         .btf(Some(btf))
@@ -133,18 +155,4 @@ pub(super) fn maps(ebpf: &mut Ebpf) -> Result<Maps, StartError> {
         drops: PerCpuArray::try_from(take(DROPS)?).map_err(unusable)?,
         waiting: Array::try_from(take(WAITING)?).map_err(unusable)?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ring_grows_with_the_cpus_within_bounds() {
-        let mib = [0, 1, 8, 9, 17, 32, 33, 4096, usize::MAX].map(default_ring_bytes);
-        assert_eq!(
-            mib.map(|bytes| bytes >> 20),
-            [32, 32, 32, 64, 128, 128, 128, 128, 128]
-        );
-    }
 }

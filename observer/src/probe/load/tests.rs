@@ -1,0 +1,49 @@
+use aya::programs::{BtfTracePoint, ProgramError};
+use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Need};
+
+use super::*;
+
+#[test]
+fn the_ring_grows_with_the_cpus_within_bounds() {
+    let mib = [0, 1, 8, 9, 17, 32, 33, 4096, usize::MAX].map(default_ring_bytes);
+    let mib = mib.map(|bytes| bytes >> 20);
+    assert_eq!(mib, [32, 32, 32, 64, 128, 128, 128, 128, 128]);
+}
+
+/// Tracepoints, which every kernel has that can load them at all.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("tp_inet_sock_set_state", "inet_sock_set_state"),
+    ("tp_inet_sock_set_state_stand_in", "inet_sock_set_state"),
+    ("tp_tcp_destroy_sock", "tcp_destroy_sock"),
+];
+
+/// The verifier follows the globals as constants, so that each missing member makes other code;
+/// it refuses a load from what it knows to be NULL.
+#[test]
+fn the_verifier_takes_probes_that_lack_a_member() {
+    let bytes = kernel::btf().unwrap();
+    let layout = layout::read(&bytes).unwrap();
+    let btf = Btf::parse(&bytes, Endianness::default()).unwrap();
+    let optional = MEMBERS.iter().filter(|it| it.need == Need::Optional);
+    for absent in optional.map(|it| it.global) {
+        let mut layout = layout.clone();
+        let global = layout.globals.iter_mut().find(|(name, _)| *name == absent);
+        global.unwrap().1 = ABSENT;
+        let mut loaded = match object(&Options::default(), 1 << 16, &layout, &btf) {
+            Err(StartError::Privileges(why)) => {
+                println!("skipped: {why}");
+                return;
+            }
+            loaded => loaded.unwrap(),
+        };
+        for (name, tracepoint) in PROGRAMS {
+            let program: &mut BtfTracePoint = loaded.program_mut(name).unwrap().try_into().unwrap();
+            match program.load(tracepoint, &btf) {
+                Err(ProgramError::LoadError { verifier_log, .. }) => {
+                    panic!("{name} without {absent}: {verifier_log}")
+                }
+                loaded => loaded.unwrap(),
+            }
+        }
+    }
+}
