@@ -26,7 +26,7 @@ pub struct Closed {
     pub state: State,
     /// When it entered that state, if that was seen.
     pub since: Option<Timestamp>,
-    /// Time in each phase, in the order of [`Phase::ALL`].
+    /// Time in each phase, in the order of [`Phase::ALL`](crate::classify::Phase::ALL).
     pub phases: Phases,
     /// Both ends, as complete as any event told them.
     pub ends: Option<Ends>,

@@ -11,7 +11,7 @@ use super::table::{Found, OpenSlot, Slot};
 const SPARE: usize = 1024;
 
 impl Tracker {
-    /// Takes back what [`Output::Closed`] gave, so that the next connection needs no new memory.
+    /// Takes back what [`Output::Closed`](super::Output::Closed) gave, so that the next connection needs no new memory.
     pub fn reuse(&mut self, mut closed: Box<Closed>) {
         if self.spare.len() < SPARE {
             // Nobody is to share a stack with what is over.

@@ -28,12 +28,13 @@ const TOP_LEVEL: &[&str] = &[
 ];
 
 /// Where unsafe code is unavoidable: the kernel's side, the one variable that allows a
-/// stable compiler to build it, and socket calls that no library offers, or not with a frame
-/// pointer.
+/// stable compiler to build it, a call of the C library's allocator, and socket calls that no
+/// library offers, or not with a frame pointer.
 const UNSAFE: &[&str] = &[
     "observer-ebpf/src/probes/",
     "observer-ebpf/src/main.rs",
     "observer/build.rs",
+    "observer/src/memory.rs",
     "observer/src/netns/cookie.rs",
     "xtask/src/scenario/framed.rs",
     "xtask/src/scenario/raw.rs",

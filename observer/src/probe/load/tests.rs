@@ -1,3 +1,7 @@
+//! The ring's size, and what the verifier says of probes on a kernel that lacks something.
+//!
+//! Takes the running kernel's BTF; loads programs, attaches none. Never changes the host.
+
 use aya::programs::{BtfTracePoint, ProgramError};
 use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Need};
 
