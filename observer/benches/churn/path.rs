@@ -99,7 +99,7 @@ impl Path {
 
     /// Connection ends that are followed.
     pub(crate) fn tracked(&self) -> usize {
-        self.tracker.tracked()
+        self.tracker.tracked().all()
     }
 
     /// Connection ends judged.

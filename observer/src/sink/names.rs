@@ -73,8 +73,8 @@ metrics! {
         "Events that found no room in the ring buffer (ring_full), or that an interrupt brought while their probe was running on that CPU (probe_busy).";
     DECODE_ERRORS: counter "tcp_observer_decode_errors_total" []
         "Ring records that are not events.";
-    TRACKED: gauge "tcp_observer_tracked_connections" []
-        "Connection ends that the agent follows.";
+    TRACKED: gauge "tcp_observer_tracked_connections" ["stage"]
+        "Connection ends that the agent follows, by stage: open ones, and those that close.";
     EVICTIONS: counter "tcp_observer_tracker_evictions_total" []
         "Connection ends that the agent stopped following because it followed too many.";
     STACKS_DROPPED: counter "tcp_observer_stacks_dropped_total" []
@@ -166,6 +166,9 @@ pub const QUEUES: [&str; 3] = ["unread", "unsent", "unacked"];
 
 /// The values of `how` of [`TIME_WAIT_ENDED`], in the order of [`how_index`].
 pub const HOW: [&str; 5] = ["expired", "reused", "reset", "destroyed", "other"];
+
+/// Stages of a connection that is followed.
+pub const STAGES: [&str; 2] = ["open", "closing"];
 
 /// Where in [`HOW`] this end stands.
 pub const fn how_index(end: TimeWaitEnd) -> usize {

@@ -65,11 +65,13 @@ pub struct Losses {
 /// What the agent follows.
 #[derive(Debug, Serialize)]
 pub struct Tracked {
-    /// All of them.
-    connections: u64,
-    /// The most that are merely open.
+    /// Connection ends that are merely open.
+    open: u64,
+    /// The most of them.
     limit_open: usize,
-    /// The most that close, or of which more is known.
+    /// Those that close, or of which more is known.
+    closing: u64,
+    /// The most of them.
     limit_closing: usize,
 }
 
@@ -99,8 +101,9 @@ impl<'a> Status<'a> {
                 lines: standing.lines_lost,
             },
             tracker: Tracked {
-                connections: standing.tracked,
+                open: standing.open,
                 limit_open: LIMITS.connections,
+                closing: standing.closing,
                 limit_closing: LIMITS.records,
             },
             connections_ended: standing.ended,

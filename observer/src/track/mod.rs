@@ -89,6 +89,22 @@ impl Limits {
     }
 }
 
+/// Connections that are tracked at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// Those of which no more is known than that they are open.
+    pub open: usize,
+    /// Those that close, or that more is known of.
+    pub closing: usize,
+}
+
+impl Tracked {
+    /// All of them.
+    pub const fn all(&self) -> usize {
+        self.open + self.closing
+    }
+}
+
 /// What the tracker has to say.
 #[derive(Debug)]
 pub enum Output {
@@ -288,8 +304,11 @@ impl Tracker {
     }
 
     /// Connections tracked now.
-    pub fn tracked(&self) -> usize {
-        self.table.len()
+    pub fn tracked(&self) -> Tracked {
+        Tracked {
+            open: self.table.opens().len(),
+            closing: self.table.records().len(),
+        }
     }
 
     /// Connections evicted so far because the limit was reached.

@@ -135,10 +135,6 @@ fn hash_of(sock: Option<SockId>) -> u64 {
 }
 
 impl Table {
-    pub(super) fn len(&self) -> usize {
-        self.opens.len() + self.records.len()
-    }
-
     pub(super) fn opens(&self) -> &Slab<Open> {
         &self.opens
     }

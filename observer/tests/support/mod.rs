@@ -71,7 +71,7 @@ fn finish(tracker: &mut Option<Tracker>, played: &mut String) {
         }
         tracker.handle_timeout(Timestamp(u64::MAX));
         say(&mut tracker, played);
-        let _infallible = writeln!(played, "=> tracked {}", tracker.tracked());
+        let _infallible = writeln!(played, "=> tracked {}", tracker.tracked().all());
         if blank {
             played.push('\n');
         }

@@ -8,9 +8,9 @@ export function agent(status, findings) {
 }
 
 function summary(status) {
-  const { connections, limit } = status.tracker;
+  const { open, closing } = status.tracker;
   return el("p", { key: "summary" }, `It runs for ${span(status.uptime_seconds)}, has seen ${count(status.connections_ended, "connection end")} ` +
-    `and follows ${number(connections)} of at most ${number(limit)}.`);
+    `and follows ${number(open)} open ones of at most ${number(status.tracker.limit_open)}, and ${number(closing)} that close of at most ${number(status.tracker.limit_closing)}.`);
 }
 
 /** What the census does not see. */

@@ -52,8 +52,8 @@ function losses({ losses: all }, endings) {
 function followed({ losses: { evictions }, tracker }) {
   if (evictions === 0) return null;
   const text = `No room for ${count(evictions, "connection")} since the start`;
-  const full = tracker.connections >= 0.95 * tracker.limit;
-  return full ? { level: "warn", text, but: "more connections are open than the agent follows" } : { level: "unknown", text };
+  const full = tracker.open >= 0.95 * tracker.limit_open || tracker.closing >= 0.95 * tracker.limit_closing;
+  return full ? { level: "warn", text, but: "there are more connections than the agent follows" } : { level: "unknown", text };
 }
 
 function coverage({ questions }) {

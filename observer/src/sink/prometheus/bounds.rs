@@ -65,6 +65,7 @@ impl Bounds {
             "phase" => Phase::ALL.len(),
             "queue" => names::QUEUES.len(),
             "how" => names::HOW.len(),
+            "stage" => names::STAGES.len(),
             "state" => STATES.len(),
             "question" => Question::ALL.len(),
             "twin" => names::TWINS.len(),

@@ -24,11 +24,12 @@ pub use self::bounds::Bounds;
 pub use self::census::{CensusSeries, Watched};
 use self::owners::Owners;
 use self::ports::Ports;
-use self::register::{counter, counters, gauge, gauges, histograms, series};
+use self::register::{counter, counters, gauges, histograms, series};
 pub use self::tally::Tally;
 use super::names::{self, Cause};
 use crate::classify::{Confidence, Ending, Phase, ResetCause, Role};
 use crate::probe::Coverage;
+use crate::track::Tracked;
 
 /// Counts of one kind of record each, indexed by the kind's number.
 pub type PerKind = [u64; Kind::SLOTS as usize];
@@ -59,7 +60,8 @@ pub struct Metrics {
     /// Indexed by cause.
     lost: [Vec<IntCounter>; names::LOSSES.len()],
     decode_errors: IntCounter,
-    tracked: IntGauge,
+    /// Of open connections and of closing ones.
+    tracked: [IntGauge; 2],
     evictions: IntCounter,
     stacks_dropped: IntCounter,
     attached: IntGaugeVec,
@@ -86,6 +88,7 @@ impl Metrics {
             }
         }
         let lost = counters(&registry, &names::EVENTS_LOST)?;
+        let tracked = gauges(&registry, &names::TRACKED)?;
         let build = gauges(&registry, &names::BUILD_INFO)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
@@ -121,7 +124,7 @@ impl Metrics {
                     .to_vec()
             }),
             decode_errors: counter(&registry, &names::DECODE_ERRORS)?,
-            tracked: gauge(&registry, &names::TRACKED)?,
+            tracked: names::STAGES.map(|stage| tracked.with_label_values(&[stage])),
             evictions: counter(&registry, &names::EVICTIONS)?,
             stacks_dropped: counter(&registry, &names::STACKS_DROPPED)?,
             attached,
@@ -169,8 +172,10 @@ impl Metrics {
     }
 
     /// Says how many connection ends are followed, and how many were given up so far.
-    pub fn track(&self, tracked: usize, evictions: u64) {
-        self.tracked.set(i64::try_from(tracked).unwrap_or(i64::MAX));
+    pub fn track(&self, tracked: Tracked, evictions: u64) {
+        for (gauge, tracked) in self.tracked.iter().zip([tracked.open, tracked.closing]) {
+            gauge.set(i64::try_from(tracked).unwrap_or(i64::MAX));
+        }
         self.evictions
             .inc_by(evictions.saturating_sub(self.evictions.get()));
     }
@@ -202,6 +207,7 @@ impl Metrics {
             let counters = self.lost.iter().filter_map(|cause| cause.get(at));
             counters.map(IntCounter::get).sum()
         };
+        let [open, closing] = &self.tracked;
         Standing {
             lost: Kind::ALL
                 .into_iter()
@@ -209,7 +215,8 @@ impl Metrics {
                 .map(|(at, kind)| (kind, of_kind(at)))
                 .collect(),
             decode_errors: self.decode_errors.get(),
-            tracked: u64::try_from(self.tracked.get()).unwrap_or(0),
+            open: u64::try_from(open.get()).unwrap_or(0),
+            closing: u64::try_from(closing.get()).unwrap_or(0),
             evictions: self.evictions.get(),
             lines_lost: self.lines_lost.get(),
             ended: self.verdicts.iter().map(IntCounter::get).sum(),
@@ -238,8 +245,10 @@ pub struct Standing {
     pub lost: Vec<(Kind, u64)>,
     /// Records that are not events.
     pub decode_errors: u64,
-    /// Connection ends followed.
-    pub tracked: u64,
+    /// Open connection ends followed.
+    pub open: u64,
+    /// Closing connection ends followed.
+    pub closing: u64,
     /// Connection ends given up.
     pub evictions: u64,
     /// Lines that could not be written.

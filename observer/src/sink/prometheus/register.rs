@@ -49,12 +49,6 @@ pub(super) fn alone(metric: &Metric) -> Result<IntGauge, prometheus::Error> {
     IntGauge::new(metric.name, metric.help)
 }
 
-pub(super) fn gauge(registry: &Registry, metric: &Metric) -> Result<IntGauge, prometheus::Error> {
-    let gauge = alone(metric)?;
-    registry.register(Box::new(gauge.clone()))?;
-    Ok(gauge)
-}
-
 pub(super) fn histograms(
     registry: &Registry,
     metric: &Metric,

@@ -85,7 +85,7 @@ fn records_are_bounded_apart_from_what_is_merely_open() {
     }
     let events: Vec<_> = events.into_iter().enumerate().collect();
     feed(&mut tracker, &events);
-    assert_eq!((tracker.tracked(), tracker.evictions()), (5, 2));
+    assert_eq!((tracker.tracked().all(), tracker.evictions()), (5, 2));
     let socks = |stage| {
         let (mut socks, mut from) = (Vec::new(), Some(0));
         while let Some(start) = from {
