@@ -25,6 +25,8 @@ pub mod detect;
 
 pub mod probe;
 
+pub mod selection;
+
 pub mod clock;
 
 pub mod memory;

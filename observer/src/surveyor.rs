@@ -21,6 +21,7 @@ use crate::detect::{
     Stalls, Watch,
 };
 use crate::event::Timestamp;
+use crate::selection::Selection;
 use crate::sink::board::{Board, Survey};
 use crate::sink::findings::title;
 use crate::sink::prometheus::{Metrics, Watched};
@@ -40,7 +41,7 @@ const MOST_REST: u32 = 10;
 const MOST_TOLD: usize = 20;
 
 /// How the census is taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// From this age on a socket in CLOSE_WAIT counts as leaked, and what hangs elsewhere in its
     /// close as stalled.
@@ -49,6 +50,8 @@ pub struct Settings {
     pub interval: Duration,
     /// Which stacks of openers there are.
     pub stacks: Stacks,
+    /// Of what more than numbers is told.
+    pub selection: Selection,
 }
 
 /// The thread, which ends when this is dropped.
@@ -80,6 +83,7 @@ impl Surveyor {
             ghosts: Ghosts::default(),
             rounds: Rounds::default(),
             symbols: Symbols::new(settings.stacks),
+            selection: settings.selection,
             missing: Vec::new(),
             clock,
             metrics,
@@ -124,6 +128,7 @@ struct Work {
     ghosts: Ghosts,
     rounds: Rounds,
     symbols: Symbols,
+    selection: Selection,
     /// What the last census did not see, without its numbers.
     missing: Vec<String>,
     clock: Arc<Clock>,
@@ -140,7 +145,8 @@ impl Work {
         let standing = self.questions.standing()?;
         let open = self.open()?;
         let mut sought = Sought::new(open.iter().map(|it| (it.netns, it.ends)));
-        let mut census = census::look(Scope::All, &mut sought, &self.clock);
+        let wanted = self.selection.now();
+        let mut census = census::look(Scope::All, &wanted, &mut sought, &self.clock);
         let waiting = self.watch.look(&census, &standing, start);
         let close_wait = waiting.len();
         let ages = waiting.iter().map(|it| it.age.time).collect();

@@ -8,7 +8,10 @@ mod tests {
     use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
     use observer_ebpf::wire::Kind;
     use observer_ebpf::wire::manifest::{LICENSE, MAPS, PROGRAMS, Question};
-    use observer_ebpf::wire::settings::{MEMBERS, REPAIR_MASK, STACKS, TW_SUCCESS};
+    use observer_ebpf::wire::settings::{
+        FILTER_CGROUPS, FILTER_LOOPBACK, FILTER_NETNS, FILTER_NETWORKS, FILTER_PORTS, FILTERS,
+        MEMBERS, REPAIR_MASK, STACKS, TW_SUCCESS,
+    };
 
     static OBJECT: &[u8] =
         aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/observer-probes"));
@@ -61,7 +64,15 @@ mod tests {
         let found = names(symbols(|section| section == ".rodata", SymbolKind::Data));
         let members = MEMBERS.iter().map(|member| member.global);
         let others = [REPAIR_MASK, STACKS, TW_SUCCESS, aya_log::LEVEL];
-        assert_eq!(found, owned(members.chain(others)));
+        let filters = [
+            FILTERS,
+            FILTER_PORTS,
+            FILTER_NETWORKS,
+            FILTER_NETNS,
+            FILTER_CGROUPS,
+            FILTER_LOOPBACK,
+        ];
+        assert_eq!(found, owned(members.chain(others).chain(filters)));
     }
 
     #[test]

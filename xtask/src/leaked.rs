@@ -255,10 +255,11 @@ fn other_pid_namespace(net: &Net) -> Result<Leaked> {
 
 /// A cgroup that is gone with its last process.
 #[derive(Debug)]
-struct Cgroup(PathBuf);
+pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    fn make(path: &str) -> Result<Self> {
+    /// Makes it, at a path below the root of cgroup v2.
+    pub fn make(path: &str) -> Result<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts")?;
         let mut lines = mounts.lines().map(|line| line.split(' '));
         let root = lines.find_map(|mut fields| {
@@ -268,6 +269,11 @@ impl Cgroup {
         let path = PathBuf::from(root.context("cgroup v2 is not mounted")?).join(path);
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// Where it is in the file system.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     fn add(&self, pid: u32) -> Result<()> {

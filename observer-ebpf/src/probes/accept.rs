@@ -10,6 +10,7 @@ use aya_ebpf::{
 use observer_ebpf::wire::{Accepted, Kind};
 
 use super::fill;
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
 use super::stack;
 
@@ -35,7 +36,7 @@ fn kretprobe_inet_csk_accept(ctx: RetProbeContext) {
 #[inline(always)]
 unsafe fn accepts<R: Read>(sock: Pointer, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.
-    if sock.is_null() || unsafe { !fill::is_tcp::<R>(sock) } {
+    if sock.is_null() || unsafe { !fill::is_tcp::<R>(sock) || !filter::wants::<R>(sock) } {
         return;
     }
     let fill = |record: *mut Accepted| {

@@ -9,6 +9,7 @@ use aya_ebpf::{
 use observer_ebpf::wire::{CloseCalled, Kind};
 
 use super::fill::{self, state};
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
 use super::ring::send;
 
@@ -31,7 +32,12 @@ fn kprobe_tcp_close(ctx: ProbeContext) {
 #[inline(always)]
 unsafe fn closes<R: Read>(sock: Pointer, timeout: i64) {
     // SAFETY: the caller vouches for `sock`.
-    if unsafe { fill::state_of::<R>(sock) == state::LISTEN || !fill::is_tcp::<R>(sock) } {
+    let matters = unsafe {
+        fill::state_of::<R>(sock) != state::LISTEN
+            && fill::is_tcp::<R>(sock)
+            && filter::wants::<R>(sock)
+    };
+    if !matters {
         return;
     }
     // SAFETY: `record` is a reserved record.

@@ -7,6 +7,7 @@ use aya_ebpf::{
 use observer_ebpf::wire::{Destroyed, Kind};
 
 use super::fill;
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
 use super::ring::send;
 use super::stand_in;
@@ -22,8 +23,7 @@ fn tp_tcp_destroy_sock(ctx: BtfTracePointContext) {
 fn tp_tcp_destroy_sock_stand_in(ctx: BtfTracePointContext) {
     let sock: Pointer = ctx.arg(0);
     // SAFETY: argument 0 is a `struct sock`.
-    let matters = unsafe { fill::is_tcp::<Direct>(sock) };
-    if matters && !stand_in::take(stand_in::event(sock, 0, 0)) {
+    if unsafe { matters::<Direct>(sock) } && !stand_in::take(stand_in::event(sock, 0, 0)) {
         report(sock);
     }
 }
@@ -39,10 +39,16 @@ fn kprobe_inet_csk_destroy_sock(ctx: ProbeContext) {
 #[inline(always)]
 unsafe fn destroys<R: Read>(sock: Pointer) {
     // SAFETY: the caller vouches for `sock`.
-    if unsafe { fill::is_tcp::<R>(sock) } {
+    if unsafe { matters::<R>(sock) } {
         report(sock);
         stand_in::mark(stand_in::event(sock, 0, 0));
     }
+}
+
+#[inline(always)]
+unsafe fn matters<R: Read>(sock: Pointer) -> bool {
+    // SAFETY: the caller vouches for `sock`.
+    unsafe { fill::is_tcp::<R>(sock) && filter::wants::<R>(sock) }
 }
 
 #[inline(always)]

@@ -12,7 +12,7 @@ use observer_ebpf::wire::{Snapshot, Task, Tuple, flag};
 
 use super::kernel::{self, Offset, Pointer, Read, copy, read};
 
-const AF_INET6: u16 = 10;
+pub(super) const AF_INET6: u16 = 10;
 const IPPROTO_TCP: u16 = 6;
 /// `PF_EXITING` of include/linux/sched.h.
 const PF_EXITING: u32 = 4;

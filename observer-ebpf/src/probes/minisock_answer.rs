@@ -10,6 +10,7 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use observer_ebpf::wire::{Kind, MinisockAnswered, flag};
 
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, TW_SUBSTATE, TW_SUCCESS};
 use super::ring::send;
 use super::segment;
@@ -99,6 +100,10 @@ fn kretprobe_tcp_timewait_state_process(ctx: RetProbeContext) {
 #[inline(always)]
 unsafe fn answers<R: Read>(minisock: Pointer, is_reset: bool, answer: u32) {
     if answer == TW_SUCCESS.load() && !is_reset {
+        return;
+    }
+    // SAFETY: the caller vouches for `minisock`.
+    if unsafe { !filter::wants_remnant::<R>(minisock) } {
         return;
     }
     // SAFETY: `record` is a reserved record; the caller vouches for `minisock`, whose memory

@@ -8,6 +8,7 @@ use aya_ebpf::{
 use observer_ebpf::wire::{Kind, MinisockEnded, flag, settings::ABSENT};
 
 use super::fill;
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, TW_EXPIRES, TW_SUBSTATE};
 use super::ring::send;
 
@@ -27,6 +28,10 @@ fn kprobe_inet_twsk_kill(ctx: ProbeContext) {
 
 #[inline(always)]
 unsafe fn ends<R: Read>(minisock: Pointer) {
+    // SAFETY: the caller vouches for `minisock`.
+    if unsafe { !filter::wants_remnant::<R>(minisock) } {
+        return;
+    }
     // SAFETY: `record` is a reserved record; the caller vouches for `minisock`.
     send(
         Kind::MinisockEnded,

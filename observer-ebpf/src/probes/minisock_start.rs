@@ -8,18 +8,19 @@ use aya_ebpf::{
 };
 use observer_ebpf::wire::{Kind, MinisockStarted};
 
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, TW_SUBSTATE};
 use super::ring::send;
 
 #[fentry(function = "inet_twsk_hashdance_schedule")]
 fn fentry_inet_twsk_hashdance_schedule(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a minisock.
+    // SAFETY: argument 0 is a minisock, argument 1 a `struct sock`.
     unsafe { starts::<Direct>(ctx.arg(0), ctx.arg(1)) };
 }
 
 #[fentry(function = "inet_twsk_hashdance")]
 fn fentry_inet_twsk_hashdance(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a minisock.
+    // SAFETY: argument 0 is a minisock, argument 1 a `struct sock`.
     unsafe { starts::<Direct>(ctx.arg(0), ctx.arg(1)) };
 }
 
@@ -36,13 +37,17 @@ fn kprobe_inet_twsk_hashdance(ctx: ProbeContext) {
 #[inline(always)]
 fn probe(ctx: &ProbeContext) {
     if let (Some(minisock), Some(sock)) = (ctx.arg(0), ctx.arg(1)) {
-        // SAFETY: argument 0 is a minisock.
+        // SAFETY: argument 0 is a minisock, argument 1 a `struct sock`.
         unsafe { starts::<Copied>(minisock, sock) };
     }
 }
 
 #[inline(always)]
 unsafe fn starts<R: Read>(minisock: Pointer, sock: Pointer) {
+    // SAFETY: the caller vouches for `sock`.
+    if unsafe { !filter::wants::<R>(sock) } {
+        return;
+    }
     // SAFETY: `record` is a reserved record; the caller vouches for `minisock`.
     send(
         Kind::MinisockStarted,

@@ -5,6 +5,7 @@
 //! Never keeps state of a connection.
 
 mod fill;
+mod filter;
 mod kernel;
 mod ring;
 mod segment;

@@ -7,6 +7,7 @@ use aya_ebpf::{
 use observer_ebpf::wire::{Kind, ResetReceived, flag};
 
 use super::fill;
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
 use super::ring::send;
 use super::segment;
@@ -56,6 +57,10 @@ fn judge(segment: Pointer) -> u8 {
 
 #[inline(always)]
 unsafe fn receives<R: Read>(sock: Pointer, segment_is_reset: u8) {
+    // SAFETY: the caller vouches for `sock`.
+    if unsafe { !filter::wants::<R>(sock) } {
+        return;
+    }
     // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
     send(
         Kind::ResetReceived,

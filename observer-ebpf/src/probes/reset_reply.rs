@@ -8,6 +8,7 @@ use aya_ebpf::{
 use observer_ebpf::wire::{Kind, ResetReplied, flag};
 
 use super::fill::{self, state};
+use super::filter;
 use super::kernel::{Copied, INET_SPORT, Pointer, TW_SPORT, argument_of_unknown_type};
 use super::ring::send;
 use super::segment;
@@ -67,15 +68,16 @@ fn probe(ctx: &ProbeContext, reason: u32) {
 /// answered with one. `sock` may be NULL, a full socket, a request or a minisock.
 #[inline(always)]
 fn replies(sock: Pointer, segment: Pointer, reason: u32) {
-    if segment::is_reset(segment) {
+    // SAFETY: a copying read takes any address.
+    let number = unsafe { fill::state_of::<Copied>(sock) };
+    if segment::is_reset(segment) || !is_wanted(sock, number) {
         return;
     }
-    // SAFETY: `record` is a reserved record, and a copying read takes any address.
+    // SAFETY: `record` is a reserved record; for the rest as above.
     send(
         Kind::ResetReplied,
         sock,
         |record: *mut ResetReplied| unsafe {
-            let number = fill::state_of::<Copied>(sock);
             let tuple = &raw mut (*record).tuple;
             if sock.is_null() {
                 fill::no_tuple(tuple);
@@ -91,4 +93,14 @@ fn replies(sock: Pointer, segment: Pointer, reason: u32) {
             (*record).state = number;
         },
     );
+}
+
+/// A segment for no socket is of nothing that a filter names.
+#[inline(always)]
+fn is_wanted(sock: Pointer, number: u8) -> bool {
+    if sock.is_null() {
+        return filter::wants_all();
+    }
+    // SAFETY: a copying read takes any address.
+    unsafe { filter::wants_any::<Copied>(sock, number) }
 }

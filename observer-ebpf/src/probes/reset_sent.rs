@@ -12,6 +12,7 @@ use aya_log_ebpf::warn;
 use observer_ebpf::wire::{Kind, ResetSent, flag};
 
 use super::fill;
+use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, argument_of_unknown_type};
 use super::ring::send;
 
@@ -85,6 +86,10 @@ fn trace(ctx: &BtfTracePointContext, reason: u32) {
 
 #[inline(always)]
 unsafe fn resets<R: Read>(sock: Pointer, reason: u32) {
+    // SAFETY: the caller vouches for `sock`.
+    if unsafe { !filter::wants::<R>(sock) } {
+        return;
+    }
     // SAFETY: `record` is a reserved record; the caller vouches for `sock`.
     send(Kind::ResetSent, sock, |record: *mut ResetSent| unsafe {
         (*record).reason = reason;

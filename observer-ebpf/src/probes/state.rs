@@ -10,6 +10,7 @@ use aya_ebpf::{
 use observer_ebpf::wire::{Kind, StateChanged};
 
 use super::fill::{self, state};
+use super::filter;
 use super::kernel::{Copied, Direct, INET_SPORT, Pointer, Read};
 use super::stack;
 use super::stand_in;
@@ -79,8 +80,18 @@ unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context:
 /// when it leaves SYN_RECV.
 #[inline(always)]
 unsafe fn matters<R: Read>(sock: Pointer, old: u8, new: u8) -> bool {
+    if old == new || old == state::LISTEN || new == state::LISTEN {
+        return false;
+    }
     // SAFETY: the caller vouches for `sock`.
-    old != new && old != state::LISTEN && new != state::LISTEN && unsafe { fill::is_tcp::<R>(sock) }
+    unsafe {
+        fill::is_tcp::<R>(sock)
+            && if new == state::SYN_SENT {
+                filter::wants_opening::<R>(sock)
+            } else {
+                filter::wants::<R>(sock)
+            }
+    }
 }
 
 #[inline(always)]

@@ -6,6 +6,7 @@
 use observer_ebpf::wire::{Kind, Teardown};
 
 use super::fill::{self, state};
+use super::filter;
 use super::kernel::{Pointer, Read};
 use super::ring::send;
 
@@ -18,6 +19,10 @@ pub(super) unsafe fn tears_down<R: Read>(kind: Kind, sock: Pointer) {
     // SAFETY: the caller vouches for `sock`.
     let number = unsafe { fill::state_of::<R>(sock) };
     if number == state::LISTEN {
+        return;
+    }
+    // SAFETY: as above.
+    if unsafe { !filter::wants_any::<R>(sock, number) } {
         return;
     }
     // SAFETY: `record` is a reserved record; a full socket is read past its common part only

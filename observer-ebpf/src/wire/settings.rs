@@ -18,6 +18,37 @@ pub const TW_SUCCESS: &str = "TW_SUCCESS";
 /// that can have one.
 pub const STACKS: &str = "STACKS";
 
+/// The most values of one sort of filter.
+pub const MOST_FILTERED: usize = 16;
+
+/// Places for them in each global. The last holds nothing, so that the verifier sees every walk over
+/// them end.
+pub const FILTER_SLOTS: usize = MOST_FILTERED + 1;
+
+/// Name of the global that is not 0 where any filter is set.
+pub const FILTERS: &str = "FILTERS";
+
+/// Name of the global that holds the ports of which one end must have one, as `u32`; 0 ends them.
+pub const FILTER_PORTS: &str = "FILTER_PORTS";
+
+/// Name of the global that holds the networks of which an address of either end must be in one:
+/// each a version of IP (0 ends them), an address and a mask, as [`NETWORK_WORDS`] `u32`.
+pub const FILTER_NETWORKS: &str = "FILTER_NETWORKS";
+
+/// Name of the global that holds the network namespaces, as inode numbers (`u32`); 0 ends them.
+pub const FILTER_NETNS: &str = "FILTER_NETNS";
+
+/// Name of the global that holds the ids of cgroups (`u64`) in or below which a socket must have
+/// been made; 0 ends them.
+pub const FILTER_CGROUPS: &str = "FILTER_CGROUPS";
+
+/// Name of the global that is not 0 where connections of this host with itself are left out.
+pub const FILTER_LOOPBACK: &str = "FILTER_LOOPBACK";
+
+/// Words of a network: the version, then the address and the mask in network order, as long as
+/// those of IPv6. An IPv4 address is the last word of its four, as is one that is mapped into IPv6.
+pub const NETWORK_WORDS: usize = 9;
+
 /// Whether the probes make sense without a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -55,6 +86,7 @@ macro_rules! for_each_member {
             SKC_V6_RCV_SADDR: "sock_common", "skc_v6_rcv_saddr", Optional;
             SKC_V6_DADDR: "sock_common", "skc_v6_daddr", Optional;
             SKC_NET: "sock_common", "skc_net.net", Optional;
+            SKC_NUM: "sock_common", "skc_num", Required;
             SKC_COOKIE: "sock_common", "skc_cookie", Required;
             SKC_FLAGS: "sock_common", "skc_flags", Required;
             SK_PROTOCOL: "sock", "sk_protocol", Required;
@@ -86,6 +118,8 @@ macro_rules! for_each_member {
             FILE_COUNT: "file", "f_count", Optional;
             FILE_REF: "file", "f_ref", Optional;
             CGROUP_KN: "cgroup", "kn", Optional;
+            CGROUP_SELF: "cgroup", "self", Optional;
+            CSS_PARENT: "cgroup_subsys_state", "parent", Optional;
             KERNFS_ID: "kernfs_node", "id", Optional;
             NET_INUM: "net", "ns.inum", Optional;
             SKB_HEAD: "sk_buff", "head", Required;

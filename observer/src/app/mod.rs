@@ -112,10 +112,10 @@ impl App {
         }
     }
 
-    /// Lets an auditor see all that is observed from here on.
+    /// Lets an auditor, if there is one, see all that is observed from here on.
     #[must_use]
-    pub fn audited_by(mut self, auditor: Auditor) -> Self {
-        self.auditor = Some(auditor);
+    pub fn audited_by(mut self, auditor: Option<Auditor>) -> Self {
+        self.auditor = auditor;
         self
     }
 

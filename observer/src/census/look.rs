@@ -15,6 +15,7 @@ use super::{Orphans, Sought, Sysctls, Tally, diag, hidden};
 use crate::audit::{Counter, Counts};
 use crate::clock::Clock;
 use crate::event::{State, Timestamp};
+use crate::selection::Wanted;
 
 /// What was found in one network namespace.
 #[derive(Clone, Debug)]
@@ -79,7 +80,8 @@ pub enum Scope {
 }
 
 /// Looks at every namespace, and for these connections among what is open ([`Scope::All`] only).
-pub fn look(scope: Scope, sought: &mut Sought, clock: &Clock) -> Census {
+/// Of what is not wanted it only counts.
+pub fn look(scope: Scope, wanted: &Wanted, sought: &mut Sought, clock: &Clock) -> Census {
     let mut census = Census::default();
     let found = match namespaces::find() {
         Ok(found) => found,
@@ -110,7 +112,7 @@ pub fn look(scope: Scope, sought: &mut Sought, clock: &Clock) -> Census {
     let mut kept = 0;
     for (inode, namespace) in &found.namespaces {
         let tally = Tally::after(kept);
-        match look_into(namespace, scope, (tally, &mut *sought), clock) {
+        match look_into((namespace, wanted), scope, (tally, &mut *sought), clock) {
             Ok(looked) => {
                 kept += looked.tally.kept();
                 census.cpu += looked.cpu;
@@ -129,7 +131,7 @@ pub fn look(scope: Scope, sought: &mut Sought, clock: &Clock) -> Census {
 }
 
 fn look_into(
-    namespace: &Namespace,
+    (namespace, wanted): (&Namespace, &Wanted),
     scope: Scope,
     (mut tally, sought): (Tally, &mut Sought),
     clock: &Clock,
@@ -150,7 +152,11 @@ fn look_into(
                 if seen.minisock.is_none() {
                     sought.found(namespace.inode, seen.ends);
                 }
-                tally.add(seen, &sysctls);
+                if wanted.has(namespace.inode, &seen) {
+                    tally.add(seen, &sysctls);
+                } else {
+                    tally.count_only(seen, &sysctls);
+                }
             });
             dumped.map_err(|error| error.to_string())?;
         }

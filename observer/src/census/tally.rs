@@ -51,6 +51,19 @@ impl Tally {
 
     /// Adds a socket. One that is told again replaces what was told before.
     pub fn add(&mut self, seen: Seen, sysctls: &Sysctls) {
+        self.count_only(seen, sysctls);
+        if seen.minisock.is_some() || !is_closing(seen.state) {
+            return;
+        }
+        if self.closing.len() >= self.room && !self.closing.contains_key(&seen.cookie) {
+            self.not_kept += 1;
+        } else if let Some(before) = self.closing.insert(seen.cookie, seen) {
+            self.uncount(before.state);
+        }
+    }
+
+    /// Counts a socket of which no more is to be told.
+    pub fn count_only(&mut self, seen: Seen, sysctls: &Sysctls) {
         let port = seen.ends.local.port();
         let serves = self.listener(seen.ends).is_some() || !sysctls.is_ephemeral(port);
         match (seen.state, serves) {
@@ -59,35 +72,9 @@ impl Tally {
             (State::TimeWait, true) => self.busy.add_served(port),
             (_, true) => {}
         }
-        match seen.state {
-            State::Listen => {
-                let there = self.listeners.entry(seen.ends.local.port()).or_default();
-                there.push(seen);
-            }
-            State::CloseWait
-            | State::FinWait1
-            | State::FinWait2
-            | State::Closing
-            | State::LastAck
-                if seen.minisock.is_none() =>
-            {
-                if self.closing.len() >= self.room && !self.closing.contains_key(&seen.cookie) {
-                    self.not_kept += 1;
-                } else if let Some(before) = self.closing.insert(seen.cookie, seen) {
-                    self.uncount(before.state);
-                }
-            }
-            State::CloseWait
-            | State::FinWait1
-            | State::FinWait2
-            | State::Closing
-            | State::LastAck
-            | State::Established
-            | State::SynSent
-            | State::SynRecv
-            | State::TimeWait
-            | State::Close
-            | State::NewSynRecv => {}
+        if seen.state == State::Listen {
+            let there = self.listeners.entry(seen.ends.local.port()).or_default();
+            there.push(seen);
         }
         *self.states.entry(seen.state).or_default() += 1;
         self.minisocks += u64::from(seen.minisock.is_some());
@@ -143,6 +130,14 @@ impl Tally {
             .or_else(|| there.iter().find(|it| every(it) && same_family(it)))
             .or_else(|| there.iter().find(every))
     }
+}
+
+/// Whether a socket in this state waits for one side or the other.
+fn is_closing(state: State) -> bool {
+    matches!(
+        state,
+        State::CloseWait | State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck
+    )
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::cli::Leaks;
 use crate::clock::Clock;
 use crate::detect::{self, Age, CloseWait, Leak, Owner};
 use crate::event::State;
+use crate::selection::Wanted;
 use crate::sink::leaks::{Report, json, text};
 
 /// How long the search for holders may take.
@@ -19,7 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Looks, and says what it found by its exit code too.
 pub(super) fn leaks(arguments: &Leaks) -> ExitCode {
     let clock = Clock::new();
-    let mut census = census::look(Scope::CloseWait, &mut Sought::default(), &clock);
+    let mut census = census::look(
+        Scope::CloseWait,
+        &Wanted::default(),
+        &mut Sought::default(),
+        &clock,
+    );
     let leaks = find(&mut census, arguments.after, &clock);
     let looked = census.namespaces.values();
     let report = Report {

@@ -22,6 +22,7 @@ use crate::http::{self, Site, Terms};
 use crate::memory;
 use crate::netns::{self, Namespace};
 use crate::probe::{self, Answer, Coverage, Probes};
+use crate::selection::Selection;
 use crate::settings::Filter;
 use crate::sink::board::Board;
 use crate::sink::lines::{Format, Lines, OnClosedPipe};
@@ -61,9 +62,8 @@ async fn observe(
     let board = Arc::new(Board::default());
     let stop = Stop::new();
     super::stop_on_signals(&stop)?;
-    let namespaces = netns::open(&arguments.netns, &clock)?;
-    let names = namespaces.iter().map(|namespace| &namespace.name);
-    names.for_each(|name| metrics.audit().name(name));
+    let selection = arguments.filters.clone().selection()?;
+    let namespaces = audited(&arguments, &selection, &clock, &metrics)?;
     let (listeners, terms) = web(&arguments, passed, &clock).await?;
     let outlet = arguments.events_file.map(|path| outlet(&path, &clock));
     let outlet = outlet.transpose()?;
@@ -79,6 +79,7 @@ async fn observe(
 
     let probes = probe::attach(&probe::Options {
         stacks: arguments.stacks,
+        selection: selection.clone(),
         ..arguments.probes.options(log)
     })?;
     memory::give_back();
@@ -87,11 +88,15 @@ async fn observe(
         warn!("{line}");
     }
     let books = (namespaces, arguments.audit_interval);
-    let auditor = auditor(&probes, books, &clock, &metrics)?;
+    let auditor = selection
+        .is_all()
+        .then(|| auditor(&probes, books, &clock, &metrics));
+    let auditor = auditor.transpose()?;
     let census = surveyor::Settings {
         leak_after: arguments.leak_after,
         interval: arguments.census_interval,
         stacks: stacks(arguments.stacks, &coverage),
+        selection,
     };
     let pinned = Arc::clone(&board);
     let surveyor = Surveyor::start(census, Arc::clone(&clock), Arc::clone(&metrics), pinned)
@@ -108,6 +113,26 @@ async fn observe(
     let outlet = app.run().await;
     stop.set();
     outlet.context("cannot wait for the ring buffer")
+}
+
+/// The namespaces to audit. The kernel counts what filters leave out, too.
+fn audited(
+    arguments: &Run,
+    selection: &Selection,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> anyhow::Result<Vec<Namespace>> {
+    if !selection.is_all() {
+        info!(
+            filters = selection.words().join(" "),
+            "nothing is audited, since the kernel also counts what the filters leave out"
+        );
+        return Ok(Vec::new());
+    }
+    let namespaces = netns::open(&arguments.netns, clock)?;
+    let names = namespaces.iter().map(|namespace| &namespace.name);
+    names.for_each(|name| metrics.audit().name(name));
+    Ok(namespaces)
 }
 
 /// What to serve on, and on what terms.

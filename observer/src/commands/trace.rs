@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use crate::app::{App, Outlet};
 use crate::cli::{Log, Trace};
 use crate::clock::Clock;
-use crate::probe;
+use crate::probe::{self, Probes, StartError};
 use crate::settings::Filter;
 use crate::sink::lines::{Format, Lines, OnClosedPipe};
 use crate::sink::prometheus::{Metrics, Standing};
@@ -28,8 +28,10 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
         endings,
         count,
         duration,
+        filters,
         probes,
     } = arguments;
+    let selection = filters.selection()?;
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let clock = Arc::new(Clock::new());
@@ -57,11 +59,10 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
             remaining: count,
         };
 
-        let probes = probe::attach(&probes.options(log))?;
-        if let Some(line) = &probes.not_granted {
-            super::say(line);
-        }
-        super::say(&format!("attached: {}", status::summary(&probes.coverage)));
+        let probes = attach(&probe::Options {
+            selection,
+            ..probes.options(log)
+        })?;
         if let Some(duration) = duration {
             let stop = stop.clone();
             tokio::spawn(async move {
@@ -80,6 +81,16 @@ pub(super) fn trace(arguments: Trace, log: &Log) -> anyhow::Result<()> {
         super::say(&line);
     }
     Ok(())
+}
+
+/// Attaches, and says what.
+fn attach(options: &probe::Options) -> Result<Probes, StartError> {
+    let probes = probe::attach(options)?;
+    if let Some(line) = &probes.not_granted {
+        super::say(line);
+    }
+    super::say(&format!("attached: {}", status::summary(&probes.coverage)));
+    Ok(probes)
 }
 
 /// Ends the trace when its reader goes away, even if no connection ends after that. Regular

@@ -49,6 +49,7 @@ pub(super) fn coverage(outcomes: &[Outcome], misread: &[String]) -> Coverage {
     }
     Coverage {
         answers,
+        filters: Vec::new(),
         sight: sight(outcomes),
     }
 }

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use observer_ebpf::wire::manifest::{Hook, PROGRAMS};
 use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Member, Need, REPAIR_MASK, TW_SUCCESS};
 
+use super::StartError;
 use super::btf::{Btf, Kind, NotBtf, Place, Type};
 use crate::event::Vocabulary;
+use crate::selection::Selection;
 
 /// The one member that the probes read as a bit field, so that its place in its byte matters
 /// too.
@@ -69,6 +71,38 @@ pub(super) enum LayoutError {
         number: u32,
     },
 }
+
+impl Layout {
+    /// Whether the probes can tell what these filters ask.
+    pub(super) fn allows(&self, selection: &Selection) -> Result<(), StartError> {
+        let lacks = |members: &[&str]| {
+            let mut globals = self.globals.iter();
+            globals.any(|(name, offset)| members.contains(name) && *offset == ABSENT)
+        };
+        let refused = |option, what| {
+            let text =
+                format!("{option} does not work here: this kernel keeps no {what} of a socket");
+            Err(StartError::Kernel(text))
+        };
+        if !selection.cgroups.is_empty() && lacks(&OF_CGROUPS) {
+            return refused("--filter.cgroup", "cgroup v2 alone");
+        }
+        if !selection.netns.is_empty() && lacks(&OF_NETNS) {
+            return refused("--filter.netns", "network namespace");
+        }
+        Ok(())
+    }
+}
+
+/// What it takes to know the cgroups of a socket, and its network namespace.
+const OF_CGROUPS: [&str; 5] = [
+    "SK_CGROUP",
+    "CGROUP_KN",
+    "KERNFS_ID",
+    "CGROUP_SELF",
+    "CSS_PARENT",
+];
+const OF_NETNS: [&str; 2] = ["SKC_NET", "NET_INUM"];
 
 /// Reads all that is needed out of vmlinux BTF.
 pub(super) fn read(bytes: &[u8]) -> Result<Layout, LayoutError> {

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use observer_ebpf::wire::Kind;
 
 use crate::event::Vocabulary;
+use crate::selection::Selection;
 use crate::track::Sight;
 
 pub use kernel::Facts;
@@ -55,6 +56,8 @@ pub struct Options {
     pub ring_bytes: Option<u32>,
     /// Whether the user stack follows the records of those who connect and accept.
     pub stacks: bool,
+    /// Which connections have records.
+    pub selection: Selection,
 }
 
 /// The attached probes. Dropping them detaches everything.
@@ -79,6 +82,8 @@ pub struct Probes {
 pub struct Coverage {
     /// One a question, in the order of the manifest.
     pub answers: Vec<Answer>,
+    /// Which connections there are records of, as options; empty: of all.
+    pub filters: Vec<String>,
     /// What the core may rely on.
     pub sight: Sight,
 }
@@ -143,7 +148,8 @@ pub fn attach(options: &Options) -> Result<Probes, StartError> {
     let misses = misses::Misses::new(&attached.outcomes, &attached.ebpf);
     let ring = Ring::new(maps, misses)
         .map_err(|error| StartError::Load(format!("the ring cannot be polled: {error}")))?;
-    let coverage = coverage::coverage(&attached.outcomes, &attached.layout.misread);
+    let mut coverage = coverage::coverage(&attached.outcomes, &attached.layout.misread);
+    coverage.filters = options.selection.words();
     Ok(Probes {
         ring,
         vocabulary: attached.layout.vocabulary,

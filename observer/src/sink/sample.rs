@@ -161,6 +161,7 @@ pub(crate) fn coverage() -> Coverage {
     close.kinds.insert("close_called", Vec::new());
     close.left_out.push("close_called");
     Coverage {
+        filters: vec!["--filter.port 443".to_owned()],
         answers: vec![state, close],
         sight: Sight {
             close: false,

@@ -28,6 +28,8 @@ pub struct Status<'a> {
     pub questions: Vec<Question<'a>>,
     /// All that is inferred or not seen.
     pub blind_to: Vec<&'static str>,
+    /// Which connections are observed, as options; empty: all of them.
+    pub filters: &'a [String],
     /// What was lost since the agent started.
     pub losses: Losses,
     /// What the agent follows.
@@ -90,6 +92,7 @@ impl<'a> Status<'a> {
             uptime_seconds,
             questions: coverage.map(questions).unwrap_or_default(),
             blind_to: coverage.map(blind_to).unwrap_or_default(),
+            filters: coverage.map(|it| &*it.filters).unwrap_or_default(),
             losses: Losses {
                 events: standing
                     .lost

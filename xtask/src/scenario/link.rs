@@ -14,9 +14,9 @@ use super::net::Net;
 use super::netlink::{IFF_UP, NLM_F_CREATE, RTA_DST, RTM_NEWLINK, RTM_NEWROUTE, request};
 
 /// This end of the cable.
-pub(super) const NEAR: Ipv4Addr = Ipv4Addr::new(10, 8, 8, 1);
+pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 8, 8, 1);
 /// The other end of the cable.
-pub(crate) const FAR: Ipv4Addr = Ipv4Addr::new(10, 8, 8, 2);
+pub const FAR: Ipv4Addr = Ipv4Addr::new(10, 8, 8, 2);
 
 /// The name of each device.
 pub(super) const CABLE: &str = "cable";
@@ -35,16 +35,16 @@ const IFA_LOCAL: u16 = 2;
 
 /// The far namespace.
 #[derive(Debug)]
-pub(crate) struct Far {
+pub struct Far {
     home: File,
     there: File,
     /// Its inode number.
-    pub(crate) inode: u64,
+    pub inode: u64,
 }
 
 impl Far {
     /// Makes it and joins it to the calling thread's namespace `net`, which keeps it.
-    pub(crate) fn join(net: &Net) -> Result<Self> {
+    pub fn join(net: &Net) -> Result<Self> {
         let home = net.file()?;
         let far = Net::enter_plain();
         setns(&home, CloneFlags::CLONE_NEWNET).context("cannot come back")?;
@@ -65,7 +65,7 @@ impl Far {
     }
 
     /// Does something in the far namespace.
-    pub(crate) fn inside<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn inside<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
         setns(&self.there, CloneFlags::CLONE_NEWNET).context("cannot go there")?;
         let answer = act();
         setns(&self.home, CloneFlags::CLONE_NEWNET).context("cannot come back")?;

@@ -39,7 +39,7 @@ mod late_data;
 mod linger2;
 mod linger_zero;
 mod lingers;
-pub(crate) mod link;
+pub mod link;
 mod listeners;
 mod mptcp;
 mod netlink;

@@ -6,8 +6,9 @@
 //! `KERNEL_TEST_MAY_LACK`, a file for results in `KERNEL_TEST_RESULTS`, and
 //! `KERNEL_TEST_ONE_PER_ENDING` to perform one scenario for each ending only, and of the cases
 //! with agents of their own those that may depend on the processor. With `KERNEL_TEST_MUTATE`
-//! set it makes the mutation check instead. Needs root; without it, or without an agent, every
-//! case is skipped in plain sight.
+//! set it makes the mutation check instead, and with `KERNEL_TEST_OPTIONS` the agents that judge
+//! the scenarios have these options too (a filter that lets all through must change nothing).
+//! Needs root; without it, or without an agent, every case is skipped in plain sight.
 #![expect(clippy::print_stdout, reason = "a test harness prints")]
 
 mod again;
@@ -22,6 +23,7 @@ mod coarser;
 mod elsewhere;
 mod endings;
 mod explained;
+mod filtered;
 mod herd;
 mod inferred;
 mod judgement;
@@ -55,6 +57,10 @@ const CASES_AT_ONCE: usize = 24;
 const AGENTS_AT_ONCE: usize = 8;
 
 fn main() -> anyhow::Result<ExitCode> {
+    if let Ok(to) = env::var(filtered::CONNECT) {
+        filtered::connect(&to)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(CASES_AT_ONCE));
     let one_by_one = Arguments {
@@ -121,6 +127,7 @@ fn with_agents_of_their_own(session: &'static Session, results: &'static Results
     let mut own = watched::cases(session, results);
     own.extend(lossy::cases(session, results));
     own.extend(stacks::cases(session, results));
+    own.extend(filtered::cases(session, results));
     if session.one_per_ending {
         return own;
     }

@@ -135,7 +135,9 @@ impl Session {
 
     fn start(&self, backend: &str) -> Running {
         let path = self.agent.clone().unwrap_or_default();
-        match Agent::trace(&path, &["--backend", backend]) {
+        let options = env::var("KERNEL_TEST_OPTIONS").unwrap_or_default();
+        let options: Vec<&str> = options.split_whitespace().collect();
+        match Agent::trace(&path, &[&["--backend", backend], &options[..]].concat()) {
             Ok((agent, records)) => Running {
                 agent: Mutex::new(Some(agent)),
                 records: Ok(records),

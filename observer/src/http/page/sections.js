@@ -63,6 +63,7 @@ function coverage({ questions }) {
 
 function audit(status) {
   const { namespaces } = status.audit;
+  if (status.filters.length > 0) return { level: "unknown", text: `Only ${status.filters.join(" ")}, so not held against the kernel's counters` };
   const some = namespaces.flatMap(odd).length;
   if (some > 0) return { level: "warn", text: `${count(some, "kernel counter")} ${some === 1 ? "does" : "do"} not add up` };
   if (namespaces.some((it) => it.state === "lost")) return { level: "warn", text: "The kernel's counters cannot be read" };

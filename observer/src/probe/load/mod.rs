@@ -9,7 +9,7 @@ use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use observer_ebpf::wire::manifest::{DROPS, EVENTS, WAITING};
-use observer_ebpf::wire::settings::STACKS;
+use observer_ebpf::wire::settings::{self, STACKS};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::coverage::Outcome;
@@ -60,6 +60,7 @@ pub(super) fn load(options: &Options, facts: &Facts) -> Result<Attached, StartEr
         StartError::Kernel(format!("the kernel's BTF cannot be parsed: {error}"))
     })?;
     drop(bytes);
+    layout.allows(&options.selection)?;
     let mut ebpf = sized_object(options, &layout, &btf)?;
     let plan = plan::plan(options.backend, &options.without, facts, &layout.shapes);
     let outcomes = attach::carry_out(&plan, &mut ebpf, &btf);
@@ -104,12 +105,19 @@ fn object(
         LOG_NOTHING
     };
     let stacks = u32::from(options.stacks);
+    let filters = options.selection.globals();
     let mut loader = EbpfLoader::new();
     loader
         .btf(Some(btf))
         .map_max_entries(EVENTS, ring_bytes)
         .override_global(aya_log::LEVEL, &log_level, true)
-        .override_global(STACKS, &stacks, true);
+        .override_global(STACKS, &stacks, true)
+        .override_global(settings::FILTERS, &filters.any, true)
+        .override_global(settings::FILTER_PORTS, &filters.ports, true)
+        .override_global(settings::FILTER_NETWORKS, &filters.networks, true)
+        .override_global(settings::FILTER_NETNS, &filters.netns, true)
+        .override_global(settings::FILTER_CGROUPS, &filters.cgroups, true)
+        .override_global(settings::FILTER_LOOPBACK, &filters.loopback, true);
     for (global, value) in &layout.globals {
         loader.override_global(global, value, true);
     }

@@ -3,9 +3,10 @@
 //! Takes the running kernel's BTF; loads programs, attaches none. Never changes the host.
 
 use aya::programs::{BtfTracePoint, ProgramError};
-use observer_ebpf::wire::settings::{ABSENT, MEMBERS, Need};
+use observer_ebpf::wire::settings::{ABSENT, MEMBERS, MOST_FILTERED, Need};
 
 use super::*;
+use crate::selection::{Cgroup, Selection, network};
 
 #[test]
 fn the_ring_grows_with_the_cpus_within_bounds() {
@@ -33,21 +34,52 @@ fn the_verifier_takes_probes_that_lack_a_member() {
         let mut layout = layout.clone();
         let global = layout.globals.iter_mut().find(|(name, _)| *name == absent);
         global.unwrap().1 = ABSENT;
-        let mut loaded = match object(&Options::default(), 1 << 16, &layout, &btf) {
-            Err(StartError::Privileges(why)) => {
-                println!("skipped: {why}");
-                return;
-            }
-            loaded => loaded.unwrap(),
-        };
-        for (name, tracepoint) in PROGRAMS {
-            let program: &mut BtfTracePoint = loaded.program_mut(name).unwrap().try_into().unwrap();
-            match program.load(tracepoint, &btf) {
-                Err(ProgramError::LoadError { verifier_log, .. }) => {
-                    panic!("{name} without {absent}: {verifier_log}")
+        for selection in [Selection::default(), all_filters()] {
+            let options = Options {
+                selection,
+                ..Options::default()
+            };
+            let mut loaded = match object(&options, 1 << 16, &layout, &btf) {
+                Err(StartError::Privileges(why)) => {
+                    println!("skipped: {why}");
+                    return;
                 }
                 loaded => loaded.unwrap(),
+            };
+            for program in PROGRAMS {
+                verify(&mut loaded, program, &btf, absent);
             }
         }
+    }
+}
+
+/// Every filter that there can be, as many of each as there can be.
+fn all_filters() -> Selection {
+    let most = u16::try_from(MOST_FILTERED).unwrap();
+    let cgroup = |id: u16| Cgroup {
+        path: "/sys/fs/cgroup".into(),
+        id: id.into(),
+    };
+    let networks = (1..=most).map(|it| match it % 2 {
+        0 => network(&format!("10.{it}.0.0/16")).unwrap(),
+        _ => network(&format!("2001:db8:{it}::/48")).unwrap(),
+    });
+    Selection {
+        ports: (1..=most).collect(),
+        networks: networks.collect(),
+        netns: (1..=most).map(u32::from).collect(),
+        cgroups: (1..=most).map(cgroup).collect(),
+        no_loopback: true,
+    }
+}
+
+/// Panics with the verifier's log if it refuses.
+fn verify(ebpf: &mut Ebpf, (name, tracepoint): (&str, &str), btf: &Btf, absent: &str) {
+    let program: &mut BtfTracePoint = ebpf.program_mut(name).unwrap().try_into().unwrap();
+    match program.load(tracepoint, btf) {
+        Err(ProgramError::LoadError { verifier_log, .. }) => {
+            panic!("{name} without {absent}: {verifier_log}")
+        }
+        loaded => loaded.unwrap(),
     }
 }
