@@ -111,7 +111,7 @@ impl Guests<'_> {
             results: &results,
             accelerator: self.accelerator,
             limit: Duration::from_secs(self.args.limit * 60),
-            memory: if self.args.mutate { 3072 } else { 1536 },
+            memory: 3072,
         };
         let boot = self.boot_alive(&machine, kernel)?;
         fs::remove_file(&initramfs)?;

@@ -264,7 +264,9 @@ fn by_address(agent: &Path, backend: &str) -> Result<()> {
 }
 
 fn traced(agent: &Path, backend: &str, filter: &[&str]) -> Result<(Agent, Records)> {
-    Agent::trace(agent, &[&["--backend", backend], filter].concat())
+    // Many agents run at once, and the kernel keeps every ring in memory.
+    let own = ["--backend", backend, "--ring-size", "4MiB"];
+    Agent::trace(agent, &[&own, filter].concat())
 }
 
 /// The agent tells all ends of connections to these ports and of no others, each as it was.
