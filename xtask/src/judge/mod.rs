@@ -52,26 +52,45 @@ pub fn judge<'a>(
     let mut left: Vec<Place<'_>> = records.iter().map(Place::of).collect();
     let mut judged = Vec::new();
     // Ends with an address choose first; a connect without one takes what is left.
-    let mut order: Vec<&End> = ends.iter().collect();
-    order.sort_by_key(|end| end.local.is_none());
-    for end in order {
-        // Of two records for one end, the wrong one is the one too many.
-        let right = |place: &Place<'_>| {
-            place.belongs_to(end) && differences(end, place.record, coarser).is_empty()
-        };
-        let place = left
-            .iter()
-            .position(right)
-            .or_else(|| left.iter().position(|place| place.belongs_to(end)));
-        let record = place.map(|place| left.swap_remove(place).record);
-        let wrong = match record {
-            Some(record) => differences(end, record, coarser),
-            None => vec!["the agent said nothing about it".to_owned()],
-        };
-        judged.push(Judged { end, record, wrong });
+    let (known, unknown): (Vec<&End>, Vec<&End>) = ends.iter().partition(|end| end.local.is_some());
+    for group in [known, unknown] {
+        let mut chosen: Vec<(&End, Option<&Record>)> = Vec::new();
+        // Of two records for one end, the wrong one is the one too many; of two ends at one
+        // place, neither takes what is right for the other.
+        for end in group {
+            let fits = |place: &Place<'_>| wrongs(end, place, coarser) == Some(0);
+            let place = left.iter().position(fits);
+            chosen.push((end, place.map(|place| left.swap_remove(place).record)));
+        }
+        for (end, record) in chosen {
+            let record = record.or_else(|| take_nearest(end, &mut left, coarser));
+            let wrong = match record {
+                Some(record) => differences(end, record, coarser),
+                None => vec!["the agent said nothing about it".to_owned()],
+            };
+            judged.push(Judged { end, record, wrong });
+        }
     }
     limit(&mut judged, coarser);
     (judged, left.into_iter().map(|place| place.record).collect())
+}
+
+/// The record that differs least from an end, of those that may be its own.
+fn take_nearest<'a>(
+    end: &End,
+    left: &mut Vec<Place<'a>>,
+    coarser: &[Coarser],
+) -> Option<&'a Record> {
+    let places = left.iter().enumerate();
+    let own = places.filter_map(|(at, place)| Some((wrongs(end, place, coarser)?, at)));
+    let (_, at) = own.min()?;
+    Some(left.swap_remove(at).record)
+}
+
+/// In how much a record differs from an end; `None`: it is of another.
+fn wrongs(end: &End, place: &Place<'_>, coarser: &[Coarser]) -> Option<usize> {
+    let belongs = place.belongs_to(end);
+    belongs.then(|| differences(end, place.record, coarser).len())
 }
 
 /// All that is wrong, with the evidence; empty if nothing is.
@@ -169,6 +188,30 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("fin_sent"), "{text}");
+    }
+
+    #[test]
+    fn two_ends_at_one_place_never_take_each_others_records() {
+        let truth = [
+            end(),
+            End {
+                ending: "passive_close",
+                ..end()
+            },
+        ];
+        let doubtful = record_with("active_close", "partial");
+        for records in [
+            [record("passive_close"), doubtful.clone()],
+            [doubtful, record("passive_close")],
+        ] {
+            let (judged, extra) = judge(&truth, &records, &[]);
+            let wrong: Vec<usize> = judged.iter().map(|one| one.wrong.len()).collect();
+            assert_eq!((wrong, extra.len()), (vec![1, 0], 0));
+            assert!(matches!(
+                decide(&truth, &records, &[], None),
+                Decision::Again(_)
+            ));
+        }
     }
 
     #[test]
