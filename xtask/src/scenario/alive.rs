@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::clock::wait_for;
 use super::handshakes::{answer_badly, next_with};
 use super::net::{Net, State, VOID};
-use super::pair::{Pair, close, read_end};
+use super::pair::{Pair, leave, read_end};
 use super::peer::{Tap, start_connect};
 use super::segment::RST;
 
@@ -64,7 +64,7 @@ impl Waiting {
     pub fn start(net: &Net) -> Result<Self> {
         net.set("tcp_fin_timeout", &FIN_TIMEOUT.to_string())?;
         let pair = Pair::new()?;
-        close(pair.client);
+        leave(pair.client)?;
         read_end(&pair.server)?;
         let (local, peer) = (pair.client_at, pair.server_at);
         net.wait_minisock(local, peer, State::FinWait2)?;

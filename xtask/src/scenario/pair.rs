@@ -140,6 +140,14 @@ pub fn leave(socket: TcpStream) -> Result<()> {
     Ok(())
 }
 
+/// Closes, and lets the peer hear only of the FIN that is sent again: its acknowledgement never
+/// waits for the closing socket, so that a minisock takes over for certain (see [`leave`]).
+pub fn close_unheard(socket: TcpStream, peer: &TcpStream) -> Result<()> {
+    deafen(peer)?;
+    close(socket);
+    hear(peer)
+}
+
 /// Every segment for this socket is lost from here on.
 pub fn deafen(socket: impl AsFd) -> Result<()> {
     let return_zero_bytes = SockFilter::new(0x06, 0, 0, 0);

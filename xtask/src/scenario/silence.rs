@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::clock::wait_for;
 use super::net::{Net, State, VOID};
-use super::pair::{Pair, close, deafen, hear, read_end, send, wait_error};
+use super::pair::{Pair, close, close_unheard, deafen, hear, read_end, send, wait_error};
 use super::peer::{Peer, start_connect};
 use super::scripted::client_of;
 use super::truth::{Closer, End};
@@ -114,7 +114,7 @@ fn fin_wait2_expires(net: &Net) -> Result<Vec<End>> {
             .closed_here(Closer::Close)
             .initiator("peer"),
     ];
-    close(pair.client);
+    close_unheard(pair.client, &pair.server)?;
     read_end(&pair.server)?;
     net.wait_state(pair.server_at, pair.client_at, State::CloseWait)?;
     net.wait_gone(pair.client_at, pair.server_at)?;
