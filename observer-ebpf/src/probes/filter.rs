@@ -9,7 +9,7 @@
 //! followed it.
 
 use aya_ebpf::Global;
-use observer_ebpf::wire::settings::{ABSENT, FILTER_SLOTS, NETWORK_WORDS};
+use observer_ebpf::wire::settings::{ABSENT, CGROUP_LEVELS, FILTER_SLOTS, NETWORK_WORDS};
 
 use super::fill::{self, AF_INET6, state};
 use super::kernel::{self, Pointer, Read, copy, read};
@@ -40,9 +40,6 @@ type Network = [Global<u32>; NETWORK_WORDS];
 
 /// What an IPv6 address that stands for an IPv4 one has in its third word (RFC 4291 §2.5.5.2).
 const MAPPED: u32 = 0xffff_u32.to_be();
-
-/// Cgroups from one to the outermost that are looked at.
-const DEEPEST: usize = 16;
 
 /// An address, and its version of IP.
 #[derive(Clone, Copy)]
@@ -272,7 +269,7 @@ unsafe fn in_cgroup<R: Read>(sock: Pointer) -> bool {
     // SAFETY: the caller vouches for `sock`.
     let mut group = unsafe { R::read::<u64>(sock, &kernel::SK_CGROUP) } as Pointer;
     let own_state = kernel::CGROUP_SELF.load() as usize;
-    for _ in 0..DEEPEST {
+    for _ in 0..CGROUP_LEVELS {
         if group.is_null() {
             return false;
         }

@@ -21,6 +21,9 @@ pub const STACKS: &str = "STACKS";
 /// The most values of one sort of filter.
 pub const MOST_FILTERED: usize = 16;
 
+/// Cgroups from a socket's own to the outermost that a filter looks at.
+pub const CGROUP_LEVELS: usize = 16;
+
 /// Places for them in each global. The last holds nothing, so that the verifier sees every walk over
 /// them end.
 pub const FILTER_SLOTS: usize = MOST_FILTERED + 1;

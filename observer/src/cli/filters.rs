@@ -33,13 +33,14 @@ pub struct Filters {
     )]
     pub networks: Vec<IpNet>,
 
-    /// Observe only connections of this network namespace: /run/netns/NAME, /proc/PID/ns/net, or an
-    /// inode number
+    /// Observe only connections of this network namespace: /run/netns/NAME, /proc/PID/ns/net (which
+    /// takes CAP_SYS_ADMIN), or an inode number. One that is made anew is another
     #[arg(id = "filter_netns", long = "filter.netns", value_name = "PATH")]
     pub netns: Vec<PathBuf>,
 
-    /// Observe only sockets made in this cgroup v2 or below, as a directory under /sys/fs/cgroup. It
-    /// must exist; one that is made anew, as systemd does when it starts a unit, is another
+    /// Observe only sockets made in this cgroup v2 or up to 15 levels below, as a directory under
+    /// /sys/fs/cgroup. It must exist; one that is made anew, as systemd does when it starts a unit,
+    /// is another
     #[arg(id = "filter_cgroups", long = "filter.cgroup", value_name = "PATH")]
     pub cgroups: Vec<PathBuf>,
 

@@ -210,20 +210,21 @@ pub struct Trace {
     #[arg(long)]
     pub json: bool,
 
-    /// Only connections with this port at either end
+    /// Print only connections with this port at either end; the others are still observed, while
+    /// --filter.port leaves them out inside the kernel
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
 
     /// Print only connections of the network namespace with this inode number
-    /// (`stat -Lc %i /proc/PID/ns/net`)
+    /// (`stat -Lc %i /proc/PID/ns/net`); the others are still observed, see --filter.netns
     #[arg(long, value_name = "INODE")]
     pub netns: Option<u32>,
 
-    /// Only connections closed, accepted or connected by a process of this name
+    /// Print only connections closed, accepted or connected by a process of this name
     #[arg(long, value_name = "NAME", value_parser = settings::comm)]
     pub comm: Option<String>,
 
-    /// Only this ending; may be repeated
+    /// Print only this ending; may be repeated
     #[arg(long = "ending", value_name = "ENDING", value_parser = EndingParser, hide_possible_values = true)]
     pub endings: Vec<Ending>,
 

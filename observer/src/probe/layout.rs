@@ -79,16 +79,22 @@ impl Layout {
             let mut globals = self.globals.iter();
             globals.any(|(name, offset)| members.contains(name) && *offset == ABSENT)
         };
-        let refused = |option, what| {
-            let text =
-                format!("{option} does not work here: this kernel keeps no {what} of a socket");
+        let refused = |option, why| {
+            let text = format!("{option} does not work here: {why}");
             Err(StartError::Kernel(text))
         };
         if !selection.cgroups.is_empty() && lacks(&OF_CGROUPS) {
-            return refused("--filter.cgroup", "cgroup v2 alone");
+            return refused(
+                "--filter.cgroup",
+                "this kernel keeps the cgroup v2 of a socket in one place with other things (Linux \
+                 5.15 and later do not); --filter.port, --filter.cidr and --filter.netns work",
+            );
         }
         if !selection.netns.is_empty() && lacks(&OF_NETNS) {
-            return refused("--filter.netns", "network namespace");
+            return refused(
+                "--filter.netns",
+                "this kernel is built without network namespaces; leave it out, as there is one",
+            );
         }
         Ok(())
     }

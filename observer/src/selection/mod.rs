@@ -11,17 +11,16 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroU32;
 use std::os::linux::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ipnet::{IpNet, Ipv4Net};
-use observer_ebpf::wire::settings::{FILTER_SLOTS, MOST_FILTERED, NETWORK_WORDS};
+use observer_ebpf::wire::settings::{CGROUP_LEVELS, FILTER_SLOTS, MOST_FILTERED, NETWORK_WORDS};
 use rustix::fs::statfs;
 
 use crate::census::Seen;
 use crate::event::Ends;
-use crate::netns::enter;
+use crate::netns::{self, enter};
 
 /// `CGROUP2_SUPER_MAGIC` of include/uapi/linux/magic.h.
 const CGROUP2: i64 = 0x6367_7270;
@@ -79,7 +78,10 @@ pub struct Wanted {
 #[derive(Debug, thiserror::Error)]
 pub enum SelectionError {
     /// More than the probes take.
-    #[error("{0} was given {1} times; the probes take at most {MOST_FILTERED}")]
+    #[error(
+        "{0} has {1} values, and the probes take at most {MOST_FILTERED}: name what holds several of \
+         them (a network, a slice), or leave the filter out"
+    )]
     TooMany(&'static str, usize),
     /// A file that is not what it must be, or cannot be looked at.
     #[error("{option} {path}: {error}; {hint}", path = .path.display())]
@@ -97,7 +99,11 @@ pub enum SelectionError {
 
 const NETNS: &str = "--filter.netns";
 const NETNS_HINT: &str = "it takes a network namespace: a file such as /run/netns/NAME (`ip netns \
-                          list`) or /proc/PID/ns/net, or its inode number";
+                          list`) or /proc/PID/ns/net, or its inode number (`stat -Lc %i FILE`)";
+
+/// Inode numbers of namespaces are above: include/linux/proc_ns.h for the first of each sort, and
+/// `PROC_DYNAMIC_FIRST` of fs/proc/generic.c for the rest.
+const LEAST_NETNS: u32 = 0xefff_ff00;
 
 const CGROUP: &str = "--filter.cgroup";
 const CGROUP_HINT: &str = "it takes a directory of cgroup v2 such as \
@@ -106,16 +112,19 @@ const CGROUP_HINT: &str = "it takes a directory of cgroup v2 such as \
 
 /// The inode number of the network namespace that a file or a number names.
 pub fn netns(text: &Path) -> Result<u32, SelectionError> {
-    let number = text.to_str().and_then(|it| it.parse::<NonZeroU32>().ok());
-    if let Some(inode) = number {
-        return Ok(inode.get());
-    }
     let failed = |error| SelectionError::File {
         option: NETNS,
         path: text.to_owned(),
+        hint: netns::hint(&error).unwrap_or(NETNS_HINT),
         error,
-        hint: NETNS_HINT,
     };
+    let number = text.to_str().and_then(|it| it.parse::<u64>().ok());
+    if let Some(number) = number {
+        let inode = u32::try_from(number).ok();
+        let inode = inode.filter(|it| *it >= LEAST_NETNS);
+        let none = || failed(io::Error::other("no namespace has this inode number"));
+        return inode.ok_or_else(none);
+    }
     let inode = || {
         let file = enter::open(text)?;
         // Fails if it is none.
@@ -134,13 +143,18 @@ pub fn cgroup(path: &Path) -> Result<Cgroup, SelectionError> {
         hint: CGROUP_HINT,
     };
     let found = || {
-        let id = fs::metadata(path)?.st_ino();
-        if statfs(path)?.f_type != CGROUP2 {
+        // The way up to the root of the file system must be one of directories, not of links.
+        let path = fs::canonicalize(path)?;
+        let metadata = fs::metadata(&path)?;
+        if statfs(&path)?.f_type != CGROUP2 {
             return Err(io::Error::other("it is on another file system"));
         }
+        if !metadata.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         Ok(Cgroup {
-            path: path.to_owned(),
-            id,
+            id: metadata.st_ino(),
+            path,
         })
     };
     found().map_err(failed)
@@ -227,11 +241,11 @@ impl Selection {
             // What is made anew at the path is another.
             let same = fs::metadata(&cgroup.path).is_ok_and(|it| it.st_ino() == cgroup.id);
             if same {
-                add_below(&cgroup.path, &mut wanted.cgroups);
+                add_tree(&cgroup.path, CGROUP_LEVELS, &mut wanted.cgroups);
             }
         }
         if let Some(root) = self.cgroups.iter().find_map(|it| root(&it.path)) {
-            add_below(root, &mut wanted.existing);
+            add_tree(root, usize::MAX, &mut wanted.existing);
         }
         wanted
     }
@@ -272,15 +286,18 @@ fn words(address: Ipv6Addr) -> [u32; 4] {
     zerocopy::transmute!(address.octets())
 }
 
-/// Those that cannot be read are gone.
-fn add_below(path: &Path, ids: &mut HashSet<u64>) {
-    let Ok(entries) = fs::read_dir(path) else {
+/// A directory and those below it, so many levels with its own. Those that cannot be read are gone.
+fn add_tree(path: &Path, levels: usize, ids: &mut HashSet<u64>) {
+    let Some(below) = levels.checked_sub(1) else {
         return;
     };
+    let (Ok(own), Ok(entries)) = (fs::metadata(path), fs::read_dir(path)) else {
+        return;
+    };
+    ids.insert(own.st_ino());
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|it| it.is_dir()) {
-            ids.extend(entry.metadata().map(|it| it.st_ino()));
-            add_below(&entry.path(), ids);
+            add_tree(&entry.path(), below, ids);
         }
     }
 }

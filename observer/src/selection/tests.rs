@@ -135,10 +135,7 @@ fn more_than_the_probes_take_is_refused() {
     };
     selection(16).checked().unwrap();
     let error = selection(17).checked().unwrap_err().to_string();
-    assert!(
-        error.starts_with("--filter.port was given 17 times"),
-        "{error}"
-    );
+    assert!(error.starts_with("--filter.port has 17 values"), "{error}");
 }
 
 #[test]
@@ -153,9 +150,30 @@ fn a_file_of_another_sort_is_named_with_what_would_be_accepted() {
     );
     let error = cgroup(Path::new("/proc")).unwrap_err();
     assert!(error.to_string().contains("another file system"), "{error}");
-    assert!(netns(Path::new("0")).is_err() && netns(Path::new("/proc/self/ns/mnt")).is_err());
+    netns(Path::new("/proc/self/ns/mnt")).unwrap_err();
+    for number in ["0", "1234", "4026532177000"] {
+        let error = netns(Path::new(number)).unwrap_err().to_string();
+        assert!(error.contains("stat -Lc %i"), "{error}");
+    }
     let own = netns(Path::new("/proc/self/ns/net")).unwrap();
     assert_eq!(netns(Path::new(&own.to_string())).unwrap(), own);
+}
+
+#[test]
+fn a_tree_has_its_root_and_no_more_levels_than_the_probes_look_at() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let id = |path: &str| fs::metadata(top.join(path)).unwrap().st_ino();
+    let all = ["", "http", "http/page", "lib.rs"].map(id);
+    for (levels, expected) in [
+        (0, [false; 4]),
+        (1, [true, false, false, false]),
+        (2, [true, true, false, false]),
+        (usize::MAX, [true, true, true, false]),
+    ] {
+        let mut ids = HashSet::new();
+        add_tree(&top, levels, &mut ids);
+        assert_eq!(all.map(|it| ids.contains(&it)), expected, "{levels}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Takes the programs, the kernel's folder and the tests' arguments, gives the
 //! archive's bytes; writes nothing.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -85,6 +86,11 @@ impl Guest<'_> {
         }
         if self.mutate {
             text += "export KERNEL_TEST_MUTATE=1\n";
+        }
+        if let Ok(options) = env::var("KERNEL_TEST_OPTIONS") {
+            // In quotes, as an option may hold what a shell reads otherwise.
+            let options = ["export KERNEL_TEST_OPTIONS='", &options, "'\n"];
+            text.extend(options);
         }
         text
     }

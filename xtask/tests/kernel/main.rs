@@ -7,7 +7,8 @@
 //! `KERNEL_TEST_ONE_PER_ENDING` to perform one scenario for each ending only, and of the cases
 //! with agents of their own those that may depend on the processor. With `KERNEL_TEST_MUTATE`
 //! set it makes the mutation check instead, and with `KERNEL_TEST_OPTIONS` the agents that judge
-//! the scenarios have these options too (a filter that lets all through must change nothing).
+//! the scenarios have these options too, in VMs as well: by hand, with a filter that lets all through,
+//! nothing may change.
 //! Needs root; without it, or without an agent, every case is skipped in plain sight.
 #![expect(clippy::print_stdout, reason = "a test harness prints")]
 
