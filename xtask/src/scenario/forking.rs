@@ -14,6 +14,12 @@ use super::clock::{CEILING, wait_for};
 /// Held for writing while a child has not let go of what exec closes.
 static FORKING: RwLock<()> = RwLock::new(());
 
+/// The calling thread, where /proc has processes.
+const THREAD: &str = "thread-self";
+
+/// What a thread is called while a child has its name still; no program is called so.
+const UNTIL_EXEC: &str = "until exec";
+
 /// Starts a program; once this returns, it has none of this process's sockets but those that it
 /// is given, and this process has none of those.
 pub fn spawn(command: &mut Command) -> Result<Child> {
@@ -30,14 +36,22 @@ pub fn output(command: &mut Command) -> Result<Output> {
 /// exec, so that the program sees no holders of sockets but those that are meant to be.
 pub fn spawn_alone(command: &mut Command) -> Result<(Child, RwLockReadGuard<'static, ()>)> {
     let forking = FORKING.write().unwrap_or_else(PoisonError::into_inner);
-    let own = comm("thread-self")?;
+    let own = comm(THREAD)?;
+    rename(UNTIL_EXEC)?;
     let spawned = command.spawn();
+    // The kernel lets the parent go on before it closes what exec must close, and does that
+    // before it gives the process its new name, which may be the one of this thread.
+    let executed = |child: &Child| {
+        let pid = child.id().to_string();
+        wait_for("exec", CEILING, || {
+            Ok((comm(&pid)? != UNTIL_EXEC).then_some(()))
+        })
+    };
+    let waited = spawned.as_ref().map_or(Ok(()), executed);
+    rename(&own)?;
+    waited?;
     let child =
         spawned.with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    // The kernel lets the parent go on before it closes what exec must close, and does that
-    // before it gives the process its new name.
-    let pid = child.id().to_string();
-    wait_for("exec", CEILING, || Ok((comm(&pid)? != own).then_some(())))?;
     // The command keeps copies of what it gave, which the next child would have until its exec.
     let nothing = command.stdin(Stdio::null()).stdout(Stdio::null());
     nothing.stderr(Stdio::null());
@@ -51,8 +65,13 @@ pub fn comm(pid: &str) -> Result<String> {
     Ok(comm.trim_end().to_owned())
 }
 
+fn rename(name: &str) -> Result<()> {
+    let path = format!("/proc/{THREAD}/comm");
+    fs::write(&path, name).with_context(|| format!("cannot write {path}"))
+}
+
 /// For as long as it is held, no child is between fork and exec.
-fn no_fork() -> RwLockReadGuard<'static, ()> {
+pub(super) fn no_fork() -> RwLockReadGuard<'static, ()> {
     FORKING.read().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -53,6 +53,7 @@ fn shutdown_in_close_wait(net: &Net) -> Result<Vec<End>> {
     ];
     close(pair.client);
     read_end(&pair.server)?;
+    net.wait_fin_wait2(pair.client_at, pair.server_at)?;
     finish(&pair.server)?;
     net.wait_minisock(pair.client_at, pair.server_at, State::TimeWait)?;
     net.wait_gone(pair.server_at, pair.client_at)?;

@@ -104,7 +104,6 @@ fn keepalive_close_wait(net: &Net) -> Result<Vec<End>> {
 fn keepalive_fin_wait2(net: &Net) -> Result<Vec<End>> {
     let mut peer = Peer::new()?;
     let client = peer.accept(net)?;
-    watch(&client, 1)?;
     let end = client_of(&peer, "timeout_keepalive")
         .closed_here(Closer::Shutdown)
         .half_closed(Some(true));
@@ -112,6 +111,7 @@ fn keepalive_fin_wait2(net: &Net) -> Result<Vec<End>> {
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
     net.wait_state(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    watch(&client, 1)?;
     wait_error(&client, libc::ETIMEDOUT)?;
     Ok(vec![end])
 }

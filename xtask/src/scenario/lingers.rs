@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use super::Scenario;
 use super::clock::{CEILING, now};
+use super::forking::no_fork;
 use super::net::{Net, State};
 use super::pair::{Pair, close, finish, read_end};
 use super::peer::Peer;
@@ -208,13 +209,15 @@ fn fin_of(net: &Net, peer: &mut Peer) -> Result<()> {
 fn given_up(peer: &mut Peer, socket: TcpStream) -> Result<Segment> {
     let start = now();
     let fin = close_slowly(socket, SHORT, || peer.see_fin())?;
-    if start.elapsed() < SHORT {
+    // The kernel counts its own ticks, which may come late and then all at once.
+    if start.elapsed() < SHORT / 2 {
         bail!("close() did not wait");
     }
     Ok(fin)
 }
 
-/// Closes in a thread of its own, which may block in it, and does something meanwhile.
+/// Closes in a thread of its own, which may block in it, and does something meanwhile that shows
+/// that it was the last reference.
 fn close_slowly<T>(
     socket: TcpStream,
     linger: Duration,
@@ -222,11 +225,14 @@ fn close_slowly<T>(
 ) -> Result<T> {
     SockRef::from(&socket).set_linger(Some(linger))?;
     thread::scope(|scope| {
+        // Not for as long as it blocks: nobody else could close anything.
+        let no_fork = no_fork();
         let closer = thread::Builder::new()
             .name(CLOSER.to_owned())
-            .spawn_scoped(scope, || close(socket))
+            .spawn_scoped(scope, || drop(socket))
             .context("cannot start a thread")?;
         let done = meanwhile();
+        drop(no_fork);
         closer
             .join()
             .map_err(|_panic| anyhow!("the closer panicked"))?;

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd as _;
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result};
 use nix::sched::{CloneFlags, setns};
@@ -86,6 +87,12 @@ pub(crate) fn mend() -> Result<()> {
 
 /// Why there can be no such pair here, if it cannot be made.
 pub fn no_veth() -> Option<String> {
+    // Each try keeps the lock that all changes of links take busy for a while.
+    static WHY: LazyLock<Option<String>> = LazyLock::new(try_veth);
+    WHY.clone()
+}
+
+fn try_veth() -> Option<String> {
     let tried = std::thread::spawn(|| {
         let net = Net::enter_plain()?;
         Far::join(&net)

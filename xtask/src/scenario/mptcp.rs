@@ -1,6 +1,6 @@
 //! Multipath TCP: what becomes of the TCP connections that it is made of.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Result, bail};
@@ -53,7 +53,7 @@ fn no_mptcp() -> Option<String> {
     Some(format!("the kernel has no MPTCP: {error}"))
 }
 
-fn socket() -> std::io::Result<Socket> {
+fn socket() -> io::Result<Socket> {
     Socket::new(
         Domain::IPV4,
         Type::STREAM,
@@ -119,7 +119,7 @@ fn orderly(net: &Net, client_at: SocketAddr, server_at: SocketAddr) -> Result<Ve
         (true, false) => ("active_close", "passive_close"),
         (false, true) => ("passive_close", "active_close"),
         (true, true) => ("simultaneous_close", "simultaneous_close"),
-        (false, false) => bail!("neither end is in TIME_WAIT"),
+        (false, false) => return Err(late("neither end is in TIME_WAIT".to_owned())),
     };
     Ok(vec![
         subflow(End::client(client_at, server_at, client)),
@@ -170,8 +170,14 @@ fn mptcp_linger_zero(net: &Net) -> Result<Vec<End>> {
         (1, 1) => Ok(fin_first),
         // The worker was slow, and both subflows had sent their FIN by then.
         (0, 0) => orderly(net, client_at, server_at),
-        other => bail!("expected a reset, got {other:?}"),
+        other => Err(late(format!("expected a reset, got {other:?}"))),
     }
+}
+
+/// What else the order of the kernel's two workers makes now and then counts as a step that took too
+/// long.
+fn late(what: String) -> anyhow::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what).into()
 }
 
 fn mptcp_unread(_net: &Net) -> Result<Vec<End>> {

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::clock::{CEILING, wait_for};
@@ -277,7 +277,8 @@ impl Net {
             }
             Ok(wrong.is_empty().then_some(()))
         })
-        .map_err(|_late| anyhow!("the kernel counted otherwise: {wrong}"))
+        // A slow machine's own resets are counted too, so that this may be told by a second try.
+        .with_context(|| format!("the kernel counted otherwise: {wrong}"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::Scenario;
 use super::link::{FAR, Far, NEAR, cut, no_veth, route_through_far};
@@ -99,8 +99,9 @@ fn unreachable(net: &Net, ip: Ipv4Addr) -> Result<Vec<End>> {
 /// Waits for the end, whose error is what ICMP or the route said.
 fn failed_with_icmp(net: &Net, client: &TcpStream, to: SocketAddr) -> Result<()> {
     net.wait_gone(client.local_addr()?, to)?;
-    match client.take_error()?.and_then(|error| error.raw_os_error()) {
+    let error = client.take_error()?.context("it failed without an error")?;
+    match error.raw_os_error() {
         Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => Ok(()),
-        other => bail!("expected an ICMP error, got {other:?}"),
+        _ => Err(error).context("expected an ICMP error"),
     }
 }

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 
 use anyhow::{Context as _, Result, bail};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::clock::CEILING;
 use super::net::{Net, State, VOID};
@@ -121,6 +121,7 @@ impl Peer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         self.half_open(&listener)?;
         self.send(ACK, b"")?;
+        SockRef::from(&listener).set_read_timeout(Some(CEILING))?;
         let (server, _) = listener.accept()?;
         net.wait_state(self.real.into(), self.address.into(), State::Established)?;
         Ok(server)

@@ -6,12 +6,14 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 
 use anyhow::{Result, bail};
+use socket2::SockRef;
 
 use super::Scenario;
+use super::clock::CEILING;
 use super::net::{Net, State, VOID, VOID_BACK};
 use super::pair::close;
 use super::peer::{Tap, start_connect};
-use super::segment::{FIN, Segment};
+use super::segment::{FIN, SYN, Segment};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario::new(
@@ -62,8 +64,15 @@ impl Relay {
         relay.pass_to_server(&syn)?;
         let syn_ack = relay.next_of_server()?;
         relay.pass_to_client(&syn_ack)?;
-        let ack = relay.next_of_client()?;
+        // A slow script finds the SYN that was sent again.
+        let ack = loop {
+            let next = relay.next_of_client()?;
+            if next.flags & SYN == 0 {
+                break next;
+            }
+        };
         relay.pass_to_server(&ack)?;
+        SockRef::from(&listener).set_read_timeout(Some(CEILING))?;
         let (server_socket, _) = listener.accept()?;
         net.wait_state(client.into(), relay.client_sees.into(), State::Established)?;
         client_socket.set_nonblocking(false)?;

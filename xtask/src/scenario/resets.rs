@@ -6,7 +6,9 @@ use anyhow::Result;
 
 use super::Scenario;
 use super::net::{Net, State};
-use super::pair::{Pair, close, finish, linger_zero, read_end, send, wait_error, wait_unread};
+use super::pair::{
+    Pair, close, close_unheard, finish, linger_zero, read_end, send, wait_error, wait_unread,
+};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -145,7 +147,7 @@ fn data_after_close_minisock(net: &Net) -> Result<Vec<End>> {
             .half_closed(None)
             .left(0, 0, 5),
     ];
-    close(pair.client);
+    close_unheard(pair.client, &pair.server)?;
     net.wait_minisock(pair.client_at, pair.server_at, State::FinWait2)?;
     read_end(&pair.server)?;
     send(&pair.server, b"12345")?;

@@ -167,12 +167,14 @@ fn tfo_closed_early(net: &Net) -> Result<Vec<End>> {
 }
 
 fn tfo_closed_and_vanished(net: &Net) -> Result<Vec<End>> {
-    net.set("tcp_synack_retries", "0")?;
     net.set("tcp_orphan_retries", "1")?;
     let (peer, server, _listener) = half_open(net)?;
     let end = server_of(&peer, "timeout_orphan").closed_here(Closer::Close);
     read(&server, b"12345")?;
     close(server);
+    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait1)?;
+    // Before, it would end the connection that a slow script has not closed yet.
+    net.set("tcp_synack_retries", "0")?;
     net.wait_gone(peer.real.into(), peer.address.into())?;
     Ok(vec![end])
 }

@@ -43,6 +43,8 @@ fn reused_by_connect(net: &Net) -> Result<Vec<End>> {
     let ends_of_first = (first.client_at, first.server_at);
     close(first.client);
     read_end(&first.server)?;
+    // An ACK that comes after the server's FIN is answered, and that answer with a reset.
+    net.wait_fin_wait2(ends_of_first.0, ends_of_first.1)?;
     close(first.server);
     net.wait_minisock(ends_of_first.0, ends_of_first.1, State::TimeWait)?;
     thread::sleep(OLD_ENOUGH);

@@ -117,12 +117,12 @@ fn fill(mut socket: &TcpStream) -> Result<()> {
 fn zero_window_shrunk(net: &Net) -> Result<Vec<End>> {
     let mut peer = Peer::new()?;
     let client = peer.accept(net)?;
-    bound(&client, Duration::from_secs(1))?;
     peer.send(ACK, b"x")?;
     read(&client, b"x")?;
     send(&client, &[b'a'; 100])?;
     peer.window = 0;
     peer.send(ACK, b"")?;
+    bound(&client, Duration::from_secs(1))?;
     wait_error(&client, libc::ETIMEDOUT)?;
     Ok(vec![
         client_of(&peer, "timeout_zero_window").left(0, 0, 100),

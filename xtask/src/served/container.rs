@@ -17,7 +17,7 @@ use crate::leaked::{Leaked, Service};
 use crate::scenario::clock::{CEILING, now, wait_for};
 use crate::scenario::forking::{output, spawn_alone};
 use crate::scenario::net::{Net, State};
-use crate::scenario::pair::close;
+use crate::scenario::pair::leave;
 
 /// Where the server in it listens.
 const PORT: u16 = 7000;
@@ -92,7 +92,7 @@ impl Container {
             Ok(self.pids("sleep")?.first().copied())
         })?;
         let since = now();
-        close(client);
+        leave(client)?;
         net.wait_state(at, from, State::CloseWait)?;
         let mut leaked = Leaked::new(since, Service::Local(PORT));
         leaked.sockets.push((at, from));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc;
@@ -15,9 +14,10 @@ use xtask::judge::EQUAL;
 use xtask::scenario::alive::{Opening, Waiting};
 use xtask::scenario::{self, net::Net};
 
-use crate::cases::trial;
+use crate::again::twice;
+use crate::cases::Own;
 use crate::coarser::unaccounted;
-use crate::results::{Outcome, Results};
+use crate::results::Results;
 use crate::session::Session;
 
 /// What is performed in the one namespace, one after the other; only the last turns a knob.
@@ -53,40 +53,19 @@ const BLIND: [&str; 5] = [
     "TCPAbortOnLinger",
 ];
 
-/// The agent lost so many events, so that what it observed is not all that happened.
-#[derive(Debug)]
-struct Lost(u64);
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} events were lost", self.0)
-    }
-}
-
-/// One case with an agent's path and a backend.
-type Audit = fn(&Path, &str) -> Result<()>;
-
-/// Three cases a backend.
+/// Three cases a backend. Each has a second try: nothing can be told of an audit that did not see
+/// everything, and a slow machine's own resets are counted too.
 pub(crate) fn cases(session: &'static Session, results: &'static Results) -> Vec<Trial> {
-    let parts: [(&str, Audit); 3] = [("", ended), ("alive::", alive), ("blind::", blind)];
-    let mut cases = Vec::new();
-    for backend in session.backends.iter().copied() {
-        for (part, audit) in parts {
-            let name = format!("audit::{part}{backend}");
-            cases.push(trial(session, results, name, move || {
-                let path = session.agent.clone()?;
-                let first = match audit(&path, backend) {
-                    Ok(()) => return Ok(Outcome::Passed),
-                    // Nothing can be told of an audit that did not see everything.
-                    Err(error) if error.is::<Lost>() => format!("{error:#}"),
-                    Err(error) => return Err(format!("{error:#}").into()),
-                };
-                audit(&path, backend).map_err(|error| format!("{first}; then {error:#}"))?;
-                Ok(Outcome::SecondTry(first))
-            }));
-        }
-    }
-    cases
+    let parts: [(&str, Own); 3] = [
+        ("audit", ended),
+        ("audit::alive", alive),
+        ("audit::blind", blind),
+    ];
+    let of_backend = |backend: &'static str| {
+        parts.map(|(name, run)| twice(session, results, name, Some(backend), run))
+    };
+    let backends = session.backends.iter().copied();
+    backends.flat_map(of_backend).collect()
 }
 
 fn ended(agent: &Path, backend: &str) -> Result<()> {
@@ -213,7 +192,7 @@ fn audited<A, B: Send>(
         };
         judged.and_then(|()| silent()).map_err(|error| match lost {
             0 => error,
-            lost => error.context(Lost(lost)),
+            lost => error.context(format!("{lost} events were lost")),
         })
     })
 }

@@ -37,7 +37,7 @@ pub(crate) fn honest(stage: &Stage) -> Result<Completion> {
 
 /// A worker that does not run closes nothing; once it runs again it does.
 pub(crate) fn stopped(stage: &Stage) -> Result<Completion> {
-    let mut upstream = Server::closes_first("1")?;
+    let mut upstream = Server::closes_first("3")?;
     let nginx = Nginx::proxy(&stage.folder, upstream.at)?;
     let watching = Watching::start(&stage.agent, &[])?;
     ensure!(get(nginx.at, "/")? == "hello\n", "nginx answered otherwise");

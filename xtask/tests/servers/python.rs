@@ -54,9 +54,10 @@ fn leaks(stage: &Stage, mut server: Server, reads_to_end: bool) -> Result<Comple
 /// It closes when most of the threshold has passed, again and again.
 pub(crate) fn honest(stage: &Stage) -> Result<Completion> {
     const SECONDS: f64 = 5.0;
+    const THRESHOLD: f64 = 8.0;
     const CLIENTS: u32 = 10;
     let server = Server::closes_after("5")?;
-    let watching = Watching::leaked_after(&stage.agent, "6s", &[])?;
+    let watching = Watching::leaked_after(&stage.agent, "8s", &[])?;
     let mut oldest = 0.0_f64;
     let mut look = |moments: u32| -> Result<()> {
         for _ in 0..moments {
@@ -88,7 +89,7 @@ pub(crate) fn honest(stage: &Stage) -> Result<Completion> {
     let (count, sum) = (series("count")?, series("sum")?);
     ensure!((3.0..3.5).contains(&count), "{count} connections to {port}");
     ensure!(
-        (count * SECONDS..count * (SECONDS + 1.0)).contains(&sum),
+        (count * SECONDS..count * THRESHOLD).contains(&sum),
         "{count} connections were in CLOSE_WAIT for {sum} s together"
     );
     Ok(Completion::Completed)
