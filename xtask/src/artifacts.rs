@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::setup::arm64::Compiler;
+use crate::setup::probes;
 use crate::{command, place};
 
 /// The agent, release profile, for this machine.
@@ -27,6 +28,31 @@ pub(crate) fn agent_for(arch: Arch) -> Result<PathBuf> {
 pub(crate) fn kernel_tests_for(arch: Arch) -> Result<PathBuf> {
     let words = ["test", "--package", "xtask", "--test", "kernel", "--no-run"];
     executable(release(arch, &words)?, "kernel")
+}
+
+/// The programs that the benchmarks compare, as aya-build makes those of the agent.
+pub(crate) fn shapes() -> Result<PathBuf> {
+    let toolchain = probes::toolchain().context("found no toolchain for the probes")?;
+    let arch = std::env::consts::ARCH;
+    let flags = [
+        &format!("--cfg=bpf_target_arch=\"{arch}\""),
+        "-Cdebuginfo=2",
+        "-Clink-arg=--btf",
+    ];
+    let name = "observer-shapes";
+    let mut build = Command::new("rustup");
+    build
+        .args(["run", &toolchain, "cargo", "build", "--release"])
+        .args(["--package", "observer-ebpf", "--bin", name])
+        .args(["--features", "shapes", "--target", "bpfel-unknown-none"])
+        .args(["-Z", "build-std=core", "--target-dir"])
+        .arg(place::target().join("shapes"))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    for variable in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC"] {
+        build.env_remove(variable);
+    }
+    executable(build, name)
 }
 
 /// A build for one processor. A foreign one has a target folder of its own: its

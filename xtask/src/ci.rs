@@ -98,7 +98,7 @@ fn clippy_for_bpf() -> Result<()> {
                 "observer-ebpf",
             ])
             .args(["--target", "bpfel-unknown-none", "-Z", "build-std=core"])
-            .args(["--", "-D", "warnings"])
+            .args(["--features", "shapes", "--", "-D", "warnings"])
             .current_dir(place::repository())
             .env("CARGO_TARGET_DIR", folder)
             .env("RUSTC_BOOTSTRAP", "1")

@@ -55,6 +55,9 @@ enum Task {
     /// The load of a measurement
     #[command(hide = true)]
     BenchLoad(xtask::bench::Load),
+    /// What a measurement does inside a guest
+    #[command(hide = true)]
+    BenchGuest(xtask::bench::guest::Args),
     /// Runs the agent under a real Prometheus with the alerts and dashboards that ship, and
     /// checks what they show
     E2e(End2End),
@@ -136,6 +139,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Load { what } => load(what.as_ref()),
         Task::Bench(args) => bench(args),
         Task::BenchLoad(args) => xtask::bench::load(&args),
+        Task::BenchGuest(args) => xtask::bench::guest::run(&args),
         Task::E2e(args) => e2e(args),
         Task::Run(args) => run::main(&args),
         Task::Test(args) => test::main(&args),
@@ -169,8 +173,11 @@ fn bench(args: Bench) -> Result<()> {
     if let Err(error) = setup::ensure(&[Part::Bench]) {
         println!("setup: {error:#}");
     }
+    let shapes = args.parts.is_empty() || args.parts.contains(&xtask::bench::Part::Shapes);
+    let shapes = shapes.then(artifacts::shapes).transpose()?;
     let options = xtask::bench::Options {
         parts: args.parts,
+        shapes,
         rounds: args.rounds,
         threads: args.threads,
         connections: args.connections,
@@ -182,6 +189,7 @@ fn bench(args: Bench) -> Result<()> {
             bpftool: command::find("bpftool"),
             ss: command::find("ss"),
         },
+        boot: Some(vm::measuring),
     };
     let folder = place::target().join("bench");
     let tables = xtask::bench::run(&artifacts::agent()?, &options, &folder)?;

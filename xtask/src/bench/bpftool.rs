@@ -78,7 +78,8 @@ fn link(fdinfo: &str) -> Option<u32> {
     value("prog_id:")?.parse().ok()
 }
 
-fn ask(bpftool: &Path, words: &[&str]) -> Result<String> {
+/// What bpftool says, as JSON.
+pub(super) fn ask(bpftool: &Path, words: &[&str]) -> Result<String> {
     let output = Command::new(bpftool).arg("--json").args(words).output();
     let output = output.with_context(|| format!("cannot start {}", bpftool.display()))?;
     ensure!(

@@ -13,6 +13,8 @@ use object::{
 };
 use observer_ebpf::wire::manifest::{Hook, LICENSE, PROGRAMS};
 
+use super::twins::Runs;
+
 /// `r0 = 0; exit`, each an opcode, registers, offset and immediate
 /// (<https://docs.kernel.org/bpf/standardization/instruction-set.html>).
 const NOTHING: [u8; 16] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
@@ -20,7 +22,8 @@ const NOTHING: [u8; 16] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]
 /// The programs, attached.
 #[derive(Debug)]
 pub(super) struct Floor {
-    _attached: Ebpf,
+    hooks: Vec<Hook>,
+    attached: Ebpf,
 }
 
 impl Floor {
@@ -32,7 +35,22 @@ impl Floor {
             attach(&mut loaded, *hook, &btf)
                 .with_context(|| format!("no empty program on {}", hook.target()))?;
         }
-        Ok(Self { _attached: loaded })
+        Ok(Self {
+            hooks: hooks.to_vec(),
+            attached: loaded,
+        })
+    }
+
+    /// What each has run so far, as far as the kernel has counted.
+    pub(super) fn runs(&self) -> Result<Vec<(Hook, Runs)>> {
+        let of = |hook: &Hook| {
+            let program = self.attached.program(&symbol(*hook));
+            let told = program.context("it is not in the object")?.info()?;
+            let ns = u64::try_from(told.run_time().as_nanos())?;
+            let count = told.run_count();
+            Ok((*hook, Runs { count, ns }))
+        };
+        self.hooks.iter().map(of).collect()
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) enum Limit {
     Scrape,
     /// From its start until it is ready with the most sockets, in seconds.
     Ready,
+    /// Bytes of memory for an open end, with the most connections.
+    OpenBytes,
+    /// Bytes of memory for a closing end, with the most connections.
+    ClosingBytes,
 }
 
 impl Limit {
@@ -52,6 +56,8 @@ impl Limit {
             ),
             Self::Scrape => ("scrape_ms", "a scrape at the bound of series, ms"),
             Self::Ready => ("ready_s", "ready with the most sockets, s"),
+            Self::OpenBytes => ("open_bytes", "RssAnon for an open end, bytes"),
+            Self::ClosingBytes => ("closing_bytes", "RssAnon for a closing end, bytes"),
         }
     }
 }
@@ -171,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Limit; 9] = [
+    const ALL: [Limit; 11] = [
         Limit::AddedOverFloor,
         Limit::AddedOverTcplife,
         Limit::AddedOverTcpstates,
@@ -181,6 +187,8 @@ mod tests {
         Limit::OwnPerConnection,
         Limit::Scrape,
         Limit::Ready,
+        Limit::OpenBytes,
+        Limit::ClosingBytes,
     ];
 
     fn limits() -> Limits {

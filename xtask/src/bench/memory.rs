@@ -1,6 +1,6 @@
 //! The agent's memory by how many connections there are, open and closing, and after them.
 //!
-//! Takes the agent; gives RssAnon of an agent of its own for each size.
+//! Takes the agent; gives RssAnon of an agent of its own for each size, and what an end adds to it.
 
 use std::fmt::Write as _;
 use std::mem;
@@ -13,14 +13,18 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::agent::Observer;
+use super::limits::{Limit, Limits};
 use super::load::{Churn, Held};
 use super::stats::{number, ratio};
 use super::{Section, say};
 use crate::load::anonymous_kib;
 use crate::scenario::clock::wait_for;
 
-/// Connections; the agent follows both ends.
-const SIZES: [u64; 2] = [10_000, 100_000];
+/// Connections; the agent follows both ends. Of the last it follows as many ends as it can.
+const SIZES: [u64; 3] = [10_000, 100_000, 520_000];
+/// Connections whose client closes, at most: both ends are closing then, and the agent follows no
+/// more than 262,144 of those.
+const MOST_CLOSING: u64 = 130_000;
 /// Of the churn afterwards.
 const CHURN: u64 = 200_000;
 const SECONDS: u64 = 120;
@@ -34,6 +38,8 @@ const SETTLES: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Row {
     connections: u64,
+    /// Connections of them whose client closed, and whose server did not.
+    half_closed: u64,
     start_kib: u64,
     live_kib: u64,
     closing_kib: u64,
@@ -44,18 +50,23 @@ struct Row {
 }
 
 /// Measures each size.
-pub(super) fn measure(agent: &Path) -> Result<Section> {
+pub(super) fn measure(agent: &Path, limits: &Limits) -> Result<Section> {
     let mut rows = Vec::new();
     for connections in SIZES {
         let row = one(agent, connections).with_context(|| format!("{connections} connections"))?;
         say(&format!("memory: {row:?}"))?;
         rows.push(row);
     }
+    let most = rows.last().context("there is a size")?;
+    let checks = vec![
+        limits.check(Limit::OpenBytes, &[most.open_bytes()])?,
+        limits.check(Limit::ClosingBytes, &[most.closing_bytes()])?,
+    ];
     Ok(Section {
         name: "memory",
         table: table(&rows),
         data: json!(rows),
-        checks: Vec::new(),
+        checks,
     })
 }
 
@@ -73,7 +84,7 @@ fn one(agent: &Path, connections: u64) -> Result<Row> {
         Ok((running.counted()?.tracked >= ends).then_some(()))
     })?;
     let live_kib = memory()?;
-    held.close_clients()?;
+    let half_closed = held.close_clients(MOST_CLOSING)?;
     let closing_kib = memory()?;
     drop(held);
     settled(&running)?;
@@ -86,6 +97,7 @@ fn one(agent: &Path, connections: u64) -> Result<Row> {
     running.stop()?;
     Ok(Row {
         connections,
+        half_closed,
         start_kib,
         live_kib,
         closing_kib,
@@ -107,29 +119,50 @@ fn settled(running: &Observer) -> Result<()> {
     })
 }
 
+impl Row {
+    /// What an open end adds.
+    fn open_bytes(&self) -> f64 {
+        each(self.live_kib, self.start_kib, self.connections)
+    }
+
+    /// What a closing end takes: what it adds, and what it took while it was open.
+    fn closing_bytes(&self) -> f64 {
+        each(self.closing_kib, self.live_kib, self.half_closed) + self.open_bytes()
+    }
+}
+
+/// What grew, in bytes for each of the two ends of so many connections.
+fn each(kib: u64, before_kib: u64, connections: u64) -> f64 {
+    let grown = kib.saturating_sub(before_kib) * 1024;
+    ratio(number(grown), number(2 * connections))
+}
+
 fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "## Memory by connections\n\nRssAnon, MiB. *Closing*: the client has closed, the server \
-         has not. *Bytes an end*: what grew from the start until all were closing, over both ends \
-         of each. *After churn*: after {CHURN} more that were opened and closed at once. *Lost*: events of all \
-         this; the processes that hold the connections close theirs all at the same time, more \
-         of them in a moment than any churn.\n\n\
-         | connections | at start | open | closing | closed | after churn | bytes an end | lost |\n\
-         |--:|--:|--:|--:|--:|--:|--:|--:|\n"
+         has not, of as many as the second column says. *Bytes an end*: what grew, over both ends of \
+         each; a closing end with what it took while it was open. *After churn*: after {CHURN} more \
+         that were opened and closed at once. *Lost*: events of all this; the processes that hold \
+         the connections close theirs all at the same time, more of them in a moment than any \
+         churn. The kernel's ring stands beside it, `--ring-size`, and does not grow.\n\n\
+         | connections | half closed | at start | open | closing | closed | after churn | bytes an \
+         open end | a closing end | lost |\n\
+         |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
     for row in rows {
         let mib = |kib: u64| number(kib) / 1024.0;
-        let grown = row.closing_kib.saturating_sub(row.start_kib) * 1024;
         let _infallible = writeln!(
             text,
-            "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.0} | {} |",
+            "| {} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {} |",
             row.connections,
+            row.half_closed,
             mib(row.start_kib),
             mib(row.live_kib),
             mib(row.closing_kib),
             mib(row.closed_kib),
             mib(row.churned_kib),
-            ratio(number(grown), number(2 * row.connections)),
+            row.open_bytes(),
+            row.closing_bytes(),
             row.lost,
         );
     }
@@ -144,6 +177,7 @@ mod tests {
     fn bytes_an_end_are_what_grew_over_both_ends() {
         let row = Row {
             connections: 1024,
+            half_closed: 512,
             start_kib: 1024,
             live_kib: 2048,
             closing_kib: 3072,
@@ -152,7 +186,7 @@ mod tests {
             lost: 7,
         };
         let text = table(&[row]);
-        let expected = "| 1024 | 1.0 | 2.0 | 3.0 | 1.0 | 1.5 | 1024 | 7 |";
+        let expected = "| 1024 | 512 | 1.0 | 2.0 | 3.0 | 1.0 | 1.5 | 512 | 1536 | 7 |";
         assert_eq!(text.lines().last(), Some(expected));
     }
 }

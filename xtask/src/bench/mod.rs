@@ -18,12 +18,14 @@ mod mounted;
 mod probes;
 mod readme;
 mod scrape;
+mod shapes;
 mod start;
 mod stats;
+mod twins;
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
@@ -33,14 +35,19 @@ use limits::{Check, Limits, Outcome};
 
 pub use churn::Tools;
 pub use load::{Load, run as load};
+pub use twins::{Boot, Guest, guest};
 
 /// A part of the measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
     /// CPU that each watcher adds to a connection, and its own
     Churn,
+    /// CPU that records add in one shape or another
+    Shapes,
     /// Run time of each probe
     Probes,
+    /// Instructions of each backend, beside its own floor, in a VM
+    Twins,
     /// The highest churn, and who loses what
     Highest,
     /// Memory once ready
@@ -70,6 +77,10 @@ pub struct Options {
     pub seconds: u64,
     /// Programs of others.
     pub tools: Tools,
+    /// How a guest is booted; none can be without it.
+    pub boot: Option<Boot>,
+    /// The object that sends in several shapes.
+    pub shapes: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -81,6 +92,8 @@ impl Default for Options {
             connections: 100_000,
             seconds: 60,
             tools: Tools::default(),
+            boot: None,
+            shapes: None,
         }
     }
 }
@@ -145,9 +158,11 @@ pub fn write_readme(path: &Path, tables: &str) -> Result<()> {
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Churn,
+        Self::Shapes,
         Self::Probes,
+        Self::Twins,
         Self::Highest,
         Self::Start,
         Self::Ready,
@@ -159,12 +174,14 @@ impl Part {
     fn measure(self, agent: &Path, options: &Options, limits: &Limits) -> Result<Section> {
         match self {
             Self::Churn => churn::measure(agent, options, limits),
+            Self::Shapes => churn::shapes(agent, options),
             Self::Probes => probes::measure(agent, options),
+            Self::Twins => twins::measure(agent, options),
             Self::Highest => churn::highest(agent, options, limits),
             Self::Start => start::memory(agent, options, limits),
             Self::Ready => start::ready(agent, options, limits),
             Self::Scrape => scrape::measure(agent, limits),
-            Self::Memory => memory::measure(agent),
+            Self::Memory => memory::measure(agent, limits),
             Self::Enumeration => {
                 let rows = enumeration::measure(agent)?;
                 Ok(Section {

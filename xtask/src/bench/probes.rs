@@ -23,11 +23,11 @@ const SECONDS: u64 = 300;
 
 /// One program.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
+pub(super) struct Row {
     program: String,
     runs_each: f64,
     ns_a_run: f64,
-    ns_a_connection: f64,
+    pub(super) ns_a_connection: f64,
 }
 
 /// Measures it.
@@ -41,40 +41,41 @@ pub(super) fn measure(agent: &Path, options: &Options) -> Result<Section> {
             checks: Vec::new(),
         });
     };
-    let statistics = Statistics::on()?;
     let running = Observer::start(agent, &[])?;
+    let (connections, rows) = of_process(running.pid(), bpftool, options)?;
+    running.stop()?;
+    Ok(Section {
+        name: "probes",
+        table: format!("{heading}{}", table(&rows)),
+        data: json!({ "connections": connections, "rows": rows }),
+        checks: Vec::new(),
+    })
+}
+
+/// Run times of the programs that a process has attached, while so many connections are made.
+pub(super) fn of_process(pid: u32, bpftool: &Path, options: &Options) -> Result<(u64, Vec<Row>)> {
     let of_programs = || -> Result<BTreeMap<String, (u64, u64)>> {
-        let programs = bpftool::attached_by(bpftool, running.pid())?;
+        let programs = bpftool::attached_by(bpftool, pid)?;
         let figures = |it: bpftool::Program| (it.name, (it.run_cnt, it.run_time_ns));
         Ok(programs.into_iter().map(figures).collect())
     };
     let mut load = Churn::new(options.threads, SECONDS)?;
+    let statistics = Statistics::on()?;
     let before = of_programs()?;
-    let made = load.go(options.connections)?;
+    let made = load.go(options.connections)?.connections;
     let after = of_programs()?;
-    drop(load);
-    running.stop()?;
     drop(statistics);
-    let connections = number(made.connections);
-    let rows: Vec<Row> = after
-        .into_iter()
-        .map(|(program, (runs, time))| {
-            let (runs_before, time_before) = before.get(&program).copied().unwrap_or_default();
-            let (runs, time) = (number(runs - runs_before), number(time - time_before));
-            Row {
-                program,
-                runs_each: ratio(runs, connections),
-                ns_a_run: if runs > 0.0 { time / runs } else { 0.0 },
-                ns_a_connection: ratio(time, connections),
-            }
-        })
-        .collect();
-    Ok(Section {
-        name: "probes",
-        table: format!("{heading}{}", table(&rows)),
-        data: json!({ "connections": made.connections, "rows": rows }),
-        checks: Vec::new(),
-    })
+    let row = |(program, (runs, time)): (String, (u64, u64))| {
+        let (runs_before, time_before) = before.get(&program).copied().unwrap_or_default();
+        let (runs, time) = (number(runs - runs_before), number(time - time_before));
+        Row {
+            program,
+            runs_each: ratio(runs, number(made)),
+            ns_a_run: if runs > 0.0 { time / runs } else { 0.0 },
+            ns_a_connection: ratio(time, number(made)),
+        }
+    };
+    Ok((made, after.into_iter().map(row).collect()))
 }
 
 fn table(rows: &[Row]) -> String {
@@ -96,10 +97,10 @@ fn table(rows: &[Row]) -> String {
 }
 
 /// The statistics are on until it is dropped.
-struct Statistics(String);
+pub(super) struct Statistics(String);
 
 impl Statistics {
-    fn on() -> Result<Self> {
+    pub(super) fn on() -> Result<Self> {
         let before = fs::read_to_string(STATISTICS).context(STATISTICS)?;
         fs::write(STATISTICS, "1").with_context(|| format!("cannot set {STATISTICS}"))?;
         Ok(Self(before))

@@ -33,6 +33,7 @@ const TOP_LEVEL: &[&str] = &[
 const UNSAFE: &[&str] = &[
     "observer-ebpf/src/probes/",
     "observer-ebpf/src/main.rs",
+    "observer-ebpf/src/shapes/",
     "observer/build.rs",
     "observer/src/memory.rs",
     "observer/src/netns/cookie.rs",

@@ -54,31 +54,6 @@ impl Guests<'_> {
         println!("{cases} with {}, seed {}", self.backends(), self.seed);
     }
 
-    /// Boots a machine, and again if it died while it was emulated.
-    fn boot_alive(&self, machine: &Machine<'_>, kernel: &Kernel) -> Result<Boot> {
-        let mut boot = machine.boot()?;
-        for before in 1..emulator::BOOTS {
-            let text = read(machine.console)?;
-            let died = emulator::fault(&text, &read(machine.results)?);
-            let silent = (boot == Boot::Silent).then_some("nothing came of it for minutes");
-            let fault = died.or(silent);
-            let is_emulated = self.accelerator == Accelerator::Emulation;
-            let Some(line) = fault.filter(|_| is_emulated) else {
-                break;
-            };
-            println!(
-                "kernel {:<5} died while it was emulated, booted again: {line}",
-                kernel.name()
-            );
-            // It helps to tell a fault of the emulator from one of the kernel or of a probe.
-            let kept = machine.console.with_extension(format!("{before}.log"));
-            fs::rename(machine.console, &kept)
-                .with_context(|| format!("could not keep {}", kept.display()))?;
-            boot = machine.boot()?;
-        }
-        Ok(boot)
-    }
-
     /// Boots one kernel; gives its report, and the lines that tell of it.
     pub(super) fn boot(&self, kernel: &Kernel, cached: &Cached) -> Result<(Report, String)> {
         let watch = Stopwatch::start();
@@ -113,7 +88,7 @@ impl Guests<'_> {
             limit: Duration::from_secs(self.args.limit * 60),
             memory: 3072,
         };
-        let boot = self.boot_alive(&machine, kernel)?;
+        let boot = boot_alive(&machine, &kernel.name())?;
         fs::remove_file(&initramfs)?;
         let console = read(&console)?;
         let mut report = report::judge(&console, &read(&results)?, boot);
@@ -130,6 +105,28 @@ impl Guests<'_> {
         }
         Ok((report, text))
     }
+}
+
+/// Boots a machine, and again if it died while it was emulated.
+pub(super) fn boot_alive(machine: &Machine<'_>, kernel: &str) -> Result<Boot> {
+    let mut boot = machine.boot()?;
+    for before in 1..emulator::BOOTS {
+        let text = read(machine.console)?;
+        let died = emulator::fault(&text, &read(machine.results)?);
+        let silent = (boot == Boot::Silent).then_some("nothing came of it for minutes");
+        let fault = died.or(silent);
+        let is_emulated = machine.accelerator != Accelerator::Kvm;
+        let Some(line) = fault.filter(|_| is_emulated) else {
+            break;
+        };
+        println!("kernel {kernel:<5} died while it was emulated, booted again: {line}");
+        // It helps to tell a fault of the emulator from one of the kernel or of a probe.
+        let kept = machine.console.with_extension(format!("{before}.log"));
+        fs::rename(machine.console, &kept)
+            .with_context(|| format!("could not keep {}", kept.display()))?;
+        boot = machine.boot()?;
+    }
+    Ok(boot)
 }
 
 fn permitted(kernel: &Kernel) -> Permitted<'_> {
@@ -174,9 +171,8 @@ fn tell_failure(
     folder: &Path,
     text: &mut String,
 ) -> fmt::Result {
-    let lines: Vec<&str> = console.lines().collect();
     writeln!(text, "--- the console of {} ends with", kernel.name())?;
-    for line in lines.iter().skip(lines.len().saturating_sub(TAIL)) {
+    for line in last(console) {
         writeln!(text, "{line}")?;
     }
     writeln!(text, "---")?;
@@ -187,9 +183,16 @@ fn tell_failure(
     writeln!(text, "console, results and seed are in {folder}")
 }
 
+/// The lines of a console that tell what went wrong.
+pub(super) fn last(console: &str) -> impl Iterator<Item = &str> {
+    let lines: Vec<&str> = console.lines().collect();
+    let before = lines.len().saturating_sub(TAIL);
+    lines.into_iter().skip(before)
+}
+
 /// A serial port's text. The guest writes bytes, and a crash may cut a
 /// character in two.
-fn read(path: &Path) -> Result<String> {
+pub(super) fn read(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
     Ok(String::from_utf8_lossy(&bytes).replace('\r', ""))
 }

@@ -1,19 +1,15 @@
-//! What a test VM consists of: its initramfs.
+//! What a guest of the kernel tests consists of.
 //! Takes the programs, the kernel's folder and the tests' arguments, gives the
-//! archive's bytes; writes nothing.
+//! initramfs; writes nothing.
 
 use std::env;
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use super::archive::Archive;
-use super::{libraries, modules};
+use super::initramfs::Contents;
+use super::modules;
 use crate::arch::Arch;
-use crate::command;
-use crate::setup::arm64;
 use crate::setup::kernels::Kernel;
 
 /// Where the guest finds things.
@@ -41,34 +37,17 @@ impl Guest<'_> {
     /// The initramfs, with modules from a folder.
     pub(crate) fn pack(&self, kernel: &Path) -> Result<Vec<u8>> {
         let arch = self.kernel.arch;
-        let mut archive = Archive::default();
-        let own = command::find("busybox").context("found no busybox")?;
-        let busybox = if arch.is_host() {
-            own.clone()
-        } else {
-            arm64::busybox().context("found no busybox for the guest")?
-        };
-        archive.file("bin/busybox", 0o755, &read(&busybox)?);
-        archive.file("init", 0o755, include_bytes!("init.sh"));
-        archive.file(AGENT, 0o755, &read(self.agent)?);
-        archive.file(TESTS, 0o755, &read(self.tests)?);
-        archive.file("etc/passwd", 0o644, b"root:x:0:0:root:/:/bin/sh\n");
-        archive.file("etc/hosts", 0o644, b"127.0.0.1 localhost\n::1 localhost\n");
-        archive.link("var/run", "/run");
-        archive.file("test/environment", 0o644, self.environment().as_bytes());
-        archive.file("test/arguments", 0o644, self.lines()?.as_bytes());
-        let mut programs = vec![self.agent.to_owned(), self.tests.to_owned()];
-        for name in host_programs(arch) {
-            if let Some(path) = command::find(name) {
-                archive.file(&format!("usr/sbin/{name}"), 0o755, &read(&path)?);
-                programs.push(path);
-            }
+        Contents {
+            arch,
+            kernel,
+            modules: modules::WANTED,
+            programs: &[(AGENT, self.agent), (TESTS, self.tests)],
+            host_programs: host_programs(arch),
+            environment: &self.environment(),
+            run: include_str!("tests.sh"),
+            texts: &[("test/arguments", &self.lines()?)],
         }
-        for (inside, library) in libraries::of(arch, &programs)? {
-            archive.file(&inside, 0o755, &read(&library)?);
-        }
-        add_modules(&mut archive, kernel, &own)?;
-        Ok(archive.finish())
+        .pack()
     }
 
     fn environment(&self) -> String {
@@ -117,38 +96,4 @@ fn host_programs(arch: Arch) -> &'static [&'static str] {
     } else {
         &[]
     }
-}
-
-fn add_modules(archive: &mut Archive, kernel: &Path, busybox: &Path) -> Result<()> {
-    let releases = kernel.join("lib/modules");
-    let folder = fs::read_dir(&releases)
-        .with_context(|| format!("could not read {}", releases.display()))?
-        .next()
-        .context("the kernel has no modules")??
-        .path();
-    let dependencies = fs::read_to_string(folder.join("modules.dep"))
-        .with_context(|| format!("could not read modules.dep in {}", folder.display()))?;
-    let mut order = String::new();
-    for file in modules::in_load_order(&dependencies, modules::WANTED) {
-        let name = modules::packed_name(&file);
-        let path = folder.join(&file);
-        let content = if path.extension().is_some_and(|ending| ending == "xz") {
-            let output = Command::new(busybox).arg("xzcat").arg(&path).output()?;
-            if !output.status.success() {
-                bail!("could not decompress {}", path.display());
-            }
-            output.stdout
-        } else {
-            read(&path)?
-        };
-        archive.file(&format!("modules/{name}"), 0o644, &content);
-        order.push_str(&name);
-        order.push('\n');
-    }
-    archive.file("modules/order", 0o644, order.as_bytes());
-    Ok(())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("could not read {}", path.display()))
 }

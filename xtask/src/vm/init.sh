@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The first process of a test VM. It readies an ordinary small Linux, runs the
-# kernel tests and reports to the second serial port, one JSON line per case.
+# The first process of a guest. It readies an ordinary small Linux, runs what the guest is for
+# and reports to the second serial port, one JSON line after the other.
 
 # A container's root is entered with pivot_root, which the first root of a kernel refuses.
 if [ ! -e /moved ]; then
@@ -44,21 +44,10 @@ ip link set lo up
 ulimit -n 65536
 hostname guest
 
-set --
-while IFS= read -r word; do
-    set -- "$@" "$word"
-done < /test/arguments
-
 read -r uptime _ < /proc/uptime
 echo "{\"booted\": $uptime, \"release\": \"$(uname -r)\"}" > "$REPORT"
 
-/test/kernel --list "$@" < /dev/null | while IFS= read -r listed; do
-    case "$listed" in
-        *": test") echo "{\"listed\": \"${listed%: test}\"}" > "$REPORT" ;;
-    esac
-done
-
-KERNEL_TEST_RESULTS="$REPORT" /test/kernel "$@" < /dev/null
+. /test/run
 echo "{\"exit\": $?}" > "$REPORT"
 
 sync

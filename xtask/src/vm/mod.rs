@@ -7,7 +7,9 @@ mod archive;
 mod boot;
 mod emulator;
 mod guest;
+mod initramfs;
 mod libraries;
+mod measuring;
 mod modules;
 mod qemu;
 pub(crate) mod report;
@@ -28,6 +30,7 @@ use crate::setup::kernels::{self, Cached, Kernel};
 use crate::setup::{self, Part};
 use crate::stopwatch::Stopwatch;
 use boot::Guests;
+pub(crate) use measuring::run as measuring;
 pub(crate) use totals::{BACKENDS, Totals, without_backend};
 
 #[derive(Debug, clap::Args)]

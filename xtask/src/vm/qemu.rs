@@ -22,6 +22,8 @@ use crate::{command, place};
 pub(crate) enum Accelerator {
     Kvm,
     Emulation,
+    /// Emulation of one processor, the guest's clock being a count of its instructions.
+    Counting,
 }
 
 /// One thread for both of a guest's processors: with one for each, guests of 6.12, 6.18 and 7.2
@@ -30,16 +32,29 @@ pub(crate) enum Accelerator {
 /// Two guests side by side, each with one thread, take no longer than one after the other.
 const EMULATION: [&str; 2] = ["-accel", "tcg,thread=single"];
 
+/// A nanosecond of the guest passes with each instruction, and none otherwise: where it would
+/// sleep, the clock leaps to what it waits for.
+const COUNTING: [&str; 2] = ["-icount", "shift=0,sleep=off"];
+
 /// All that the emulator has but `cmpxchg16b`, after which a guest was seen with a part of RAX in
 /// its flags, and pages of five levels. The kernels that are tested need neither.
 const CPU: &str = "max,cx16=off,la57=off";
 
 impl Accelerator {
+    /// How many processors a guest has. What one of several executes while another waits for its
+    /// turn would count for both.
+    fn of_a_guest(self) -> usize {
+        match self {
+            Self::Kvm | Self::Emulation => 2,
+            Self::Counting => 1,
+        }
+    }
+
     /// How many of the host's processors a guest keeps busy.
     pub(super) fn processors(self) -> usize {
         match self {
             Self::Kvm => 2,
-            Self::Emulation => 1,
+            Self::Emulation | Self::Counting => 1,
         }
     }
 }
@@ -104,17 +119,23 @@ impl Machine<'_> {
         let mut qemu = Command::new(self.arch.emulator());
         match (self.arch, self.accelerator) {
             (Arch::X86_64, Accelerator::Kvm) => qemu.args(["-accel", "kvm", "-cpu", "host"]),
-            (Arch::X86_64, Accelerator::Emulation) => qemu.args(EMULATION).args(["-cpu", CPU]),
+            (Arch::X86_64, Accelerator::Emulation | Accelerator::Counting) => {
+                qemu.args(EMULATION).args(["-cpu", CPU])
+            }
             (Arch::Arm64, Accelerator::Kvm) => qemu
                 .args(["-M", "virt,gic-version=host", "-cpu", "host"])
                 .args(["-accel", "kvm"]),
             // The architecture's own pointer authentication costs most of the time.
-            (Arch::Arm64, Accelerator::Emulation) => qemu
+            (Arch::Arm64, Accelerator::Emulation | Accelerator::Counting) => qemu
                 .args(["-M", "virt", "-cpu", "max,pauth-impdef=on"])
                 .args(EMULATION),
         };
+        if self.accelerator == Accelerator::Counting {
+            qemu.args(COUNTING);
+        }
+        let processors = self.accelerator.of_a_guest().to_string();
         qemu.arg("-m").arg(self.memory.to_string());
-        qemu.args(["-smp", "2", "-display", "none", "-monitor", "none"])
+        qemu.args(["-smp", &processors, "-display", "none", "-monitor", "none"])
             // A panic reboots at once, and a reboot ends QEMU.
             .args(["-no-reboot", "-nic", "none"])
             .arg("-serial")

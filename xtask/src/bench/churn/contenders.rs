@@ -1,4 +1,5 @@
-//! Who watches the churn: nobody, the floor, the agent, and tools of others.
+//! Who watches the churn: nobody, the floor, other shapes of records, the agent, and tools of
+//! others.
 //!
 //! Takes a [`Contender`] and a load; gives the [`Sample`] of one run. One contender is attached
 //! at a time, and each is ended before its sample is given.
@@ -16,10 +17,14 @@ use super::tool::{Line, Tool};
 use crate::bench::agent::Observer;
 use crate::bench::floor::Floor;
 use crate::bench::load::Made;
+use crate::bench::shapes::{Shape, Shaped, Shapes};
 
 /// Each state change as a user would ask bpftrace for it.
 const SCRIPT: &str = "tracepoint:sock:inet_sock_set_state { printf(\"%llu %p %d %s %d %d %d %d\\n\", \
      nsecs, args->skaddr, pid, comm, args->sport, args->dport, args->oldstate, args->newstate); }";
+
+/// A port that no connection of the load has.
+const NOBODYS: &str = "1";
 
 /// Who watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -31,18 +36,25 @@ pub(super) enum Contender {
     Floor,
     /// The agent.
     Agent,
+    /// The agent with a filter that lets none of the connections through.
+    Filtered,
     Tcplife,
     Tcpstates,
     Bpftrace,
     /// `ss -tan` each second.
     Ss,
+    /// Programs that send what the agent's do in some shape.
+    #[serde(untagged)]
+    Shape(Shape),
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 7] = [
+    /// All that are compared as watchers.
+    pub(super) const ALL: [Self; 8] = [
         Self::Bare,
         Self::Floor,
         Self::Agent,
+        Self::Filtered,
         Self::Tcplife,
         Self::Tcpstates,
         Self::Bpftrace,
@@ -53,7 +65,7 @@ impl Contender {
     /// floor adds so little that one slice would not tell it from noise.
     pub(super) fn slices(self) -> u64 {
         match self {
-            Self::Bare | Self::Floor => 10,
+            Self::Bare | Self::Floor | Self::Filtered | Self::Shape(_) => 10,
             Self::Agent | Self::Tcplife | Self::Tcpstates | Self::Bpftrace | Self::Ss => 1,
         }
     }
@@ -64,10 +76,12 @@ impl Contender {
             Self::Bare => "bare",
             Self::Floor => "empty programs (the floor)",
             Self::Agent => "tcp-observer run",
+            Self::Filtered => "the same, all filtered out",
             Self::Tcplife => "tcplife",
             Self::Tcpstates => "tcpstates",
             Self::Bpftrace => "bpftrace, each state change",
             Self::Ss => "ss -tan each second",
+            Self::Shape(shape) => shape.name(),
         }
     }
 }
@@ -79,6 +93,8 @@ pub(super) struct Stage {
     pub(super) tools: Tools,
     /// The hooks of the agent; without bpftool they are not known.
     pub(super) hooks: Option<Vec<Hook>>,
+    /// Loaded only where shapes are compared.
+    pub(super) shapes: Option<Shapes>,
 }
 
 /// Where the programs of others are, as far as they are installed.
@@ -103,7 +119,7 @@ impl Stage {
         let no_bpftool = tools.bpftool.is_none().then_some("bpftool is missing");
         let absent = |tool: &Option<PathBuf>, why| tool.is_none().then_some(why);
         match contender {
-            Contender::Bare | Contender::Agent => None,
+            Contender::Bare | Contender::Agent | Contender::Filtered => None,
             Contender::Floor => {
                 no_bpftool.or_else(|| self.hooks.is_none().then_some("no hooks known"))
             }
@@ -111,6 +127,9 @@ impl Stage {
             Contender::Tcpstates => absent(&tools.tcpstates, "tcpstates is missing").or(no_bpftool),
             Contender::Bpftrace => absent(&tools.bpftrace, "bpftrace is missing").or(no_bpftool),
             Contender::Ss => absent(&tools.ss, "ss is missing"),
+            Contender::Shape(_) => no_bpftool
+                .or_else(|| self.hooks.is_none().then_some("no hooks known"))
+                .or_else(|| self.shapes.is_none().then_some("they are not built")),
         }
     }
 
@@ -130,6 +149,7 @@ impl Stage {
                 Ok(silent(contender, made, Duration::ZERO))
             }
             Contender::Agent => self.observed(work),
+            Contender::Filtered => self.filtered(work),
             Contender::Tcplife => self.traced(contender, &tool(&tools.tcplife, &[])?, work),
             Contender::Tcpstates => self.traced(contender, &tool(&tools.tcpstates, &[])?, work),
             Contender::Bpftrace => {
@@ -141,7 +161,26 @@ impl Stage {
                 let made = work.go()?;
                 Ok(silent(contender, made, polled.stop()?))
             }
+            Contender::Shape(shape) => self.shaped(shape, work),
         }
+    }
+
+    /// A shape on the agent's hooks.
+    pub(super) fn attach(&self, shape: Shape) -> Result<Shaped> {
+        let shapes = self.shapes.as_ref().context("they are not built")?;
+        shapes.attach(shape, self.hooks.as_ref().context("no hooks known")?)
+    }
+
+    fn shaped(&self, shape: Shape, mut work: Work<'_>) -> Result<Sample> {
+        let shaped = self.attach(shape)?;
+        let made = work.go()?;
+        let outcome = shaped.stop()?;
+        Ok(Sample {
+            said_lost: outcome.lost,
+            events: outcome.taken.records,
+            bytes: outcome.taken.bytes,
+            ..silent(Contender::Shape(shape), made, outcome.taken.cpu)
+        })
     }
 
     fn observed(&self, mut work: Work<'_>) -> Result<Sample> {
@@ -159,6 +198,23 @@ impl Stage {
             told: after.ended - before.ended,
             said_lost: after.lost - before.lost,
             events: after.events - before.events,
+            bytes: 0,
+        })
+    }
+
+    /// Nothing is told of the load, so that nothing is waited for.
+    fn filtered(&self, mut work: Work<'_>) -> Result<Sample> {
+        let agent = Observer::start(&self.agent, &["--filter.port", NOBODYS])?;
+        let before = agent.counted()?;
+        let cpu = agent.cpu()?;
+        let made = work.go()?;
+        let own = agent.cpu()?.saturating_sub(cpu);
+        let after = agent.counted()?;
+        agent.stop()?;
+        Ok(Sample {
+            told: after.ended - before.ended,
+            said_lost: after.lost - before.lost,
+            ..silent(Contender::Filtered, made, own)
         })
     }
 
@@ -186,6 +242,7 @@ fn silent(contender: Contender, made: Made, own: Duration) -> Sample {
         told: 0,
         said_lost: 0,
         events: 0,
+        bytes: 0,
     }
 }
 

@@ -9,6 +9,7 @@ mod highest;
 mod polled;
 mod rows;
 mod sample;
+mod shaped;
 mod tool;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ use sample::{Sample, Work};
 
 pub use contenders::Tools;
 pub(super) use highest::measure as highest;
+pub(super) use shaped::measure as shapes;
 
 /// A run ends after so many seconds, however few connections it made.
 const SECONDS: u64 = 300;
@@ -50,19 +52,43 @@ fn stage(agent: &Path, tools: &Tools) -> Result<Stage> {
         agent: agent.to_owned(),
         tools: tools.clone(),
         hooks,
+        shapes: None,
     })
 }
 
-/// Measures all contenders in every round, in an order that moves on by one each round.
+/// Measures what watchers cost.
 pub(super) fn measure(agent: &Path, options: &Options, limits: &Limits) -> Result<Section> {
     let stage = stage(agent, &options.tools)?;
+    let rounds = rounds(&stage, &Contender::ALL, options)?;
+    let hooks = named(&stage);
+    Ok(Section {
+        name: "churn",
+        table: rows::table(&stage, &rounds, options, &hooks),
+        data: json!({
+            "threads": options.threads,
+            "connections": options.connections,
+            "hooks": hooks,
+            "rounds": rounds,
+        }),
+        checks: rows::checks(&stage, &rounds, limits)?,
+    })
+}
+
+/// The hooks of the agent.
+fn named(stage: &Stage) -> Vec<String> {
+    let hooks = stage.hooks.iter().flatten();
+    hooks.map(|it| floor::name(*it)).collect()
+}
+
+/// All contenders that can run, in every round, in an order that moves on by one each round.
+fn rounds(stage: &Stage, all: &[Contender], options: &Options) -> Result<Vec<Vec<Sample>>> {
     let present = |it: &Contender| stage.missing(*it).is_none();
-    let mut order: Vec<Contender> = Contender::ALL.into_iter().filter(present).collect();
+    let mut order: Vec<Contender> = all.iter().copied().filter(present).collect();
     let mut rounds = Vec::new();
     for round in 1..=options.rounds {
         let mut samples = Vec::new();
         for contender in &order {
-            let sample = one(&stage, *contender, options)?;
+            let sample = one(stage, *contender, options)?;
             say(&format!(
                 "round {round}: {:28} {:7.2} µs, {:+7.2} added, own {:6.2}",
                 contender.name(),
@@ -75,23 +101,7 @@ pub(super) fn measure(agent: &Path, options: &Options, limits: &Limits) -> Resul
         order.rotate_left(1);
         rounds.push(samples);
     }
-    let hooks: Vec<String> = stage
-        .hooks
-        .iter()
-        .flatten()
-        .map(|it| floor::name(*it))
-        .collect();
-    Ok(Section {
-        name: "churn",
-        table: rows::table(&stage, &rounds, options, &hooks),
-        data: json!({
-            "threads": options.threads,
-            "connections": options.connections,
-            "hooks": hooks,
-            "rounds": rounds,
-        }),
-        checks: rows::checks(&stage, &rounds, limits)?,
-    })
+    Ok(rounds)
 }
 
 /// One run, between two with nobody watching in the same process: what a connection costs differs
@@ -135,10 +145,21 @@ fn saw_something(sample: &Sample) -> Result<()> {
             "{name} told {} ends of {made} connections",
             sample.told
         ),
+        // It tells of the few that others on the host make, if they fit.
+        Contender::Filtered => ensure!(
+            sample.told < made / 100,
+            "{name} told {} ends of {made} connections",
+            sample.told
+        ),
         Contender::Tcplife | Contender::Tcpstates | Contender::Bpftrace => ensure!(
             sample.told + sample.said_lost > made / 100,
             "{name} wrote {} lines about {made} connections",
             sample.told
+        ),
+        Contender::Shape(_) => ensure!(
+            sample.events + sample.said_lost > made,
+            "{name}: {} records of {made} connections",
+            sample.events
         ),
     }
     Ok(())

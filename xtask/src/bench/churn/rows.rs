@@ -13,7 +13,7 @@ use crate::bench::limits::{Check, Limit, Limits};
 use crate::bench::stats::{Quartiles, number, ratio};
 
 /// CPU that a contender added to a connection, in each round that has it, ns.
-fn added(rounds: &[Vec<Sample>], contender: Contender) -> Vec<f64> {
+pub(super) fn added(rounds: &[Vec<Sample>], contender: Contender) -> Vec<f64> {
     each(rounds, |round| Some(find(round, contender)?.added_ns()))
 }
 
@@ -26,15 +26,15 @@ fn added_over(rounds: &[Vec<Sample>], other: Contender) -> Vec<f64> {
 }
 
 /// A contender's own CPU for a connection in each round, ns.
-fn own(rounds: &[Vec<Sample>], contender: Contender) -> Vec<f64> {
+pub(super) fn own(rounds: &[Vec<Sample>], contender: Contender) -> Vec<f64> {
     each(rounds, |round| Some(find(round, contender)?.own_each_ns()))
 }
 
-fn each(rounds: &[Vec<Sample>], value: impl Fn(&[Sample]) -> Option<f64>) -> Vec<f64> {
+pub(super) fn each(rounds: &[Vec<Sample>], value: impl Fn(&[Sample]) -> Option<f64>) -> Vec<f64> {
     rounds.iter().filter_map(|round| value(round)).collect()
 }
 
-fn find(round: &[Sample], contender: Contender) -> Option<&Sample> {
+pub(super) fn find(round: &[Sample], contender: Contender) -> Option<&Sample> {
     round.iter().find(|it| it.contender == contender)
 }
 
@@ -51,7 +51,7 @@ pub(super) fn table(
          in turn: {}. Medians, with the quartiles in brackets. *Cost*: CPU of the load's own process \
          (`CLOCK_PROCESS_CPUTIME_ID`), the kernel's work and every probe in it. *Added*: over as \
          many connections by the same process, half just before and half just after, with nobody \
-         watching (bare and the floor: in ten slices); what bare \"adds\" is the error of that. \
+         watching (bare, the floor and what is filtered out: in ten slices); what bare \"adds\" is the error of that. \
          *Own*: user and system time of the watcher. Where a kernel accounts for interrupts apart \
          (`CONFIG_IRQ_TIME_ACCOUNTING`), the clock leaves out what runs in softirqs, and these \
          figures are too low. The floor is one empty program on each \
@@ -85,7 +85,7 @@ pub(super) fn table(
 fn cells(rounds: &[Vec<Sample>], contender: Contender) -> [String; 4] {
     let costs = each(rounds, |round| Some(find(round, contender)?.each_ns()));
     let watches = contender != Contender::Bare;
-    let compared = watches && contender != Contender::Agent;
+    let compared = watches && !matches!(contender, Contender::Agent | Contender::Filtered);
     let when = |applies: bool, values: Vec<f64>, unit| {
         let shown = Quartiles::of(&values).filter(|_| applies);
         shown.map_or_else(|| "–".to_owned(), |it| cell(it, unit))
@@ -103,7 +103,7 @@ fn cells(rounds: &[Vec<Sample>], contender: Contender) -> [String; 4] {
 }
 
 /// `1.23 (1.20–1.30)`, in units of `unit`.
-fn cell(it: Quartiles, unit: f64) -> String {
+pub(super) fn cell(it: Quartiles, unit: f64) -> String {
     let [lower, median, upper] = [it.lower, it.median, it.upper].map(|it| it / unit);
     format!("{median:.2} ({lower:.2}–{upper:.2})")
 }
@@ -177,6 +177,7 @@ mod tests {
             told: 2000,
             said_lost: 0,
             events: 10_000,
+            bytes: 0,
         }
     }
 
@@ -200,6 +201,7 @@ mod tests {
                 ..Tools::default()
             },
             hooks: Some(Vec::new()),
+            shapes: None,
         }
     }
 

@@ -37,8 +37,10 @@ pub(super) struct Sample {
     pub(super) told: u64,
     /// Events that the contender says it lost.
     pub(super) said_lost: u64,
-    /// Events that the agent had.
+    /// Events that the agent had, or records of a shape.
     pub(super) events: u64,
+    /// Bytes of a shape's records in the ring.
+    pub(super) bytes: u64,
 }
 
 impl Sample {
@@ -55,6 +57,7 @@ impl Sample {
             told: self.told + more.told,
             said_lost: self.said_lost + more.said_lost,
             events: self.events + more.events,
+            bytes: self.bytes + more.bytes,
             ..self
         }
     }

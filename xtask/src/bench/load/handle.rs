@@ -41,9 +41,9 @@ impl Churn {
 }
 
 /// Connections that stay open, in as many processes as the limit of open files asks for, each
-/// with a network namespace of its own.
+/// with a network namespace of its own: the processes, and how many each has.
 #[derive(Debug)]
-pub(in crate::bench) struct Held(Vec<Process>);
+pub(in crate::bench) struct Held(Vec<(Process, u64)>);
 
 impl Held {
     /// Opens them.
@@ -57,18 +57,26 @@ impl Held {
         while left > 0 {
             let share = left.min(each);
             left -= share;
-            processes.push(Process::start(&[("--connections", share)], &["--hold"])?);
-        }
-        for process in &mut processes {
+            let mut process = Process::start(&[("--connections", share)], &["--hold"])?;
+            // One after the other: who counts them has a processor left.
             process.hear("held")?;
+            processes.push((process, share));
         }
         Ok(Self(processes))
     }
 
-    /// Closes the clients.
-    pub(in crate::bench) fn close_clients(&mut self) -> Result<()> {
-        self.0.iter_mut().try_for_each(|it| it.tell("close"))?;
-        self.0.iter_mut().try_for_each(|it| it.hear("closing"))
+    /// Closes the clients of so many connections at most, by whole processes; gives how many.
+    pub(in crate::bench) fn close_clients(&mut self, most: u64) -> Result<u64> {
+        let mut closed = 0;
+        for (process, share) in &mut self.0 {
+            if closed + *share > most {
+                break;
+            }
+            process.tell("close")?;
+            process.hear("closing")?;
+            closed += *share;
+        }
+        Ok(closed)
     }
 }
 
