@@ -27,6 +27,8 @@ pub mod probe;
 
 pub mod selection;
 
+pub mod budget;
+
 pub mod clock;
 
 pub mod memory;

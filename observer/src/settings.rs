@@ -135,6 +135,14 @@ pub fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A share of one CPU, from `1%` to `100%`.
+pub fn cpu_budget(text: &str) -> Result<f64, String> {
+    let wanted = "expected a share of one CPU from 1% to 100%, such as 5%";
+    let percent = text.strip_suffix('%').and_then(|it| it.parse::<f64>().ok());
+    let percent = percent.filter(|it| (1.0..=100.0).contains(it));
+    Ok(percent.ok_or(wanted)? / 100.0)
+}
+
 /// How many names or numbers have series of their own.
 pub fn most(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number <= MOST_SERIES);
@@ -220,6 +228,18 @@ mod tests {
         assert_eq!(interval("1s"), Ok(Duration::from_secs(1)));
         for text in ["999ms", "2h", "30"] {
             assert!(interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_a_share_of_one_cpu() {
+        for (text, share) in [("5%", 0.05), ("1.5%", 0.015), ("100%", 1.0)] {
+            assert!((cpu_budget(text).unwrap() - share).abs() < 1e-9, "{text}");
+        }
+        for text in [
+            "", "%", "0%", "0.5", "0.5%", "101%", "-1%", "NaN%", "5 %", "inf%",
+        ] {
+            assert!(cpu_budget(text).is_err(), "{text}");
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::asks::{self, Answers, Questions};
+use crate::budget::of_census;
 use crate::census::{self, Census, Holders, Scope, Sought};
 use crate::clock::Clock;
 use crate::detect::{
@@ -31,10 +32,7 @@ use crate::track::Standing;
 /// How long the search for holders may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A census rests this many times as long as it was on a CPU, so that it takes 2 % of one, ...
-const REST: u32 = 50;
-
-/// ... but no longer than so many intervals, and then takes more.
+/// Without a budget a census rests no longer than so many intervals, and then takes more.
 const MOST_REST: u32 = 10;
 
 /// Findings of one census in the log, raised or over.
@@ -52,6 +50,22 @@ pub struct Settings {
     pub stacks: Stacks,
     /// Of what more than numbers is told.
     pub selection: Selection,
+    /// How much of one CPU the agent may take, if that is limited.
+    pub budget: Option<f64>,
+}
+
+impl Settings {
+    /// How long a census rests that took so long, and was so long on a CPU.
+    fn rest(&self, took: Duration, cpu: Duration) -> Duration {
+        let earned = cpu.div_f64(of_census(self.budget));
+        let most = self.interval * MOST_REST;
+        let earned = if self.budget.is_some() {
+            earned
+        } else {
+            earned.min(most)
+        };
+        self.interval.saturating_sub(took).max(earned)
+    }
 }
 
 /// The thread, which ends when this is dropped.
@@ -71,6 +85,7 @@ impl Surveyor {
         board: Arc<Board>,
     ) -> io::Result<Self> {
         let (questions, answers) = asks::channel();
+        let selection = settings.selection.clone();
         let (alive, ended) = mpsc::channel::<()>();
         let mut work = Work {
             questions,
@@ -83,7 +98,7 @@ impl Surveyor {
             ghosts: Ghosts::default(),
             rounds: Rounds::default(),
             symbols: Symbols::new(settings.stacks),
-            selection: settings.selection,
+            selection,
             missing: Vec::new(),
             clock,
             metrics,
@@ -100,10 +115,7 @@ impl Surveyor {
                     };
                     let took = work.clock.now().since(start);
                     let cpu = Clock::thread_cpu().saturating_sub(cpu) + elsewhere;
-                    let rest = settings
-                        .interval
-                        .saturating_sub(took)
-                        .max((cpu * REST).min(settings.interval * MOST_REST));
+                    let rest = settings.rest(took, cpu);
                     if ended.recv_timeout(rest) != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
@@ -174,8 +186,7 @@ impl Work {
         matters.extend(full.into_iter().map(Matter::TimeWaitBuildup));
         let changes = self.findings.conclude(matters, &census, now);
         self.tell(&changes, now);
-        let ghosts = self.ghosts.look(&census, standing, (open, &sought));
-        self.forget(&ghosts)?;
+        self.forget(&census, standing, (open, &sought))?;
         self.tell_missing(&census);
         let (at, took) = (self.clock.wall(now), now.since(start));
         let watched = Watched {
@@ -272,8 +283,18 @@ impl Work {
     }
 
     /// Lets the event loop forget what the kernel no longer has.
-    fn forget(&self, ghosts: &[Standing]) -> Option<()> {
-        let forgotten = self.questions.forget(ghosts)?;
+    fn forget(
+        &mut self,
+        census: &Census,
+        standing: Vec<Standing>,
+        open: (Vec<Standing>, &Sought),
+    ) -> Option<()> {
+        if self.metrics.sheds_events() {
+            // What is missing may have ended in events that wait while the agent rests.
+            self.ghosts = Ghosts::default();
+        }
+        let ghosts = self.ghosts.look(census, standing, open);
+        let forgotten = self.questions.forget(&ghosts)?;
         if forgotten > 0 {
             debug!(forgotten, "the kernel has no such connections any more");
             self.metrics.census().count_ghosts(forgotten);

@@ -43,11 +43,16 @@ impl Watching {
 
     /// The same, and a socket counts as leaked after so long.
     pub fn leaked_after(path: &Path, after: &str, options: &[&str]) -> Result<Self> {
+        let fast = ["--close-wait.leak-after", after, "--census-interval", "1s"];
+        Self::with(path, &[&fast, options].concat())
+    }
+
+    /// Starts `tcp-observer run` with these options, and its census as often as it is by default.
+    pub fn with(path: &Path, options: &[&str]) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let listen = address.to_string();
         let own = ["run", "--web.listen-address", &listen];
-        let fast = ["--close-wait.leak-after", after, "--census-interval", "1s"];
-        let arguments = [&own[..], &fast[..], options].concat();
+        let arguments = [&own[..], options].concat();
         let name = format!("watched-{}-{}", process::id(), address.port());
         let path_of_lines = env::temp_dir().join(name);
         let lines = File::create(&path_of_lines)?;

@@ -12,6 +12,7 @@ use observer_ebpf::wire::{Accepted, Kind};
 use super::fill;
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
+use super::shed;
 use super::stack;
 
 #[fexit(function = "inet_csk_accept")]
@@ -37,6 +38,9 @@ fn kretprobe_inet_csk_accept(ctx: RetProbeContext) {
 unsafe fn accepts<R: Read>(sock: Pointer, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.
     if sock.is_null() || unsafe { !fill::is_tcp::<R>(sock) || !filter::wants::<R>(sock) } {
+        return;
+    }
+    if !shed::wants_births() {
         return;
     }
     let fill = |record: *mut Accepted| {

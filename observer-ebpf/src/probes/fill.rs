@@ -19,6 +19,7 @@ const PF_EXITING: u32 = 4;
 
 /// State numbers of include/net/tcp_states.h that the probes themselves look at.
 pub(super) mod state {
+    pub(in super::super) const ESTABLISHED: u8 = 1;
     pub(in super::super) const SYN_SENT: u8 = 2;
     pub(in super::super) const FIN_WAIT1: u8 = 4;
     pub(in super::super) const TIME_WAIT: u8 = 6;

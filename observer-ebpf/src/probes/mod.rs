@@ -9,6 +9,7 @@ mod filter;
 mod kernel;
 mod ring;
 mod segment;
+mod shed;
 mod stack;
 mod stand_in;
 

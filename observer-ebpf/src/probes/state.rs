@@ -12,6 +12,7 @@ use observer_ebpf::wire::{Kind, StateChanged};
 use super::fill::{self, state};
 use super::filter;
 use super::kernel::{Copied, Direct, INET_SPORT, Pointer, Read};
+use super::shed;
 use super::stack;
 use super::stand_in;
 
@@ -59,7 +60,12 @@ fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
     let (old, new) = (old as u8, new as u8);
     // SAFETY: argument 0 is a `struct sock`.
     unsafe {
-        if matters::<Direct>(sock, old, new) && !stand_in::take(stand_in::event(sock, old, new)) {
+        if is_left_out(new) {
+            // The first may have reported it just before.
+            stand_in::take(stand_in::event(sock, old, new));
+        } else if matters::<Direct>(sock, old, new)
+            && !stand_in::take(stand_in::event(sock, old, new))
+        {
             report::<Direct>(sock, old, new, 0, ctx.as_ptr());
         }
     }
@@ -69,11 +75,17 @@ fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
 unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.
     unsafe {
-        if matters::<R>(sock, old, new) {
+        if !is_left_out(new) && matters::<R>(sock, old, new) {
             report::<R>(sock, old, new, hashed, context);
             stand_in::mark(stand_in::event(sock, old, new));
         }
     }
+}
+
+/// Whether it is part of a birth, of which nothing is wanted for now.
+#[inline(always)]
+fn is_left_out(new: u8) -> bool {
+    (new == state::SYN_SENT || new == state::ESTABLISHED) && !shed::wants_births()
 }
 
 /// Listeners are left out, and so is the moment when a child is cloned from one: it is born

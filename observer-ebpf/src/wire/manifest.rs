@@ -12,6 +12,7 @@ pub const MAPS: &[&str] = &[
     "EVENTS",
     "MINISOCK_CALL",
     "SEEN",
+    "SHED",
     "WAITING",
 ];
 
@@ -20,6 +21,10 @@ pub const EVENTS: &str = "EVENTS";
 
 /// The array of one word in which the agent says that it sleeps until it is woken.
 pub const WAITING: &str = "WAITING";
+
+/// The array of one word in which the agent says that it wants no records of how connections come to
+/// be.
+pub const SHED: &str = "SHED";
 
 /// The per-CPU array that counts lost records, indexed by [`Kind`] number.
 pub const DROPS: &str = "DROPS";

@@ -16,6 +16,9 @@ const APART: usize = 24;
 /// Between two records.
 const NANOS: u64 = 1_000;
 
+/// Between two steps of a connection that is opened after the one before.
+const PAUSE: u64 = 1_000_000_000;
+
 const SYN_SENT: u8 = 2;
 const ESTABLISHED: u8 = 1;
 const SYN_RECV: u8 = 3;
@@ -75,11 +78,7 @@ impl Churn {
     pub(crate) fn advance(&mut self) {
         for start in self.starts.iter().take(self.starts.len() - 1) {
             self.now += NANOS;
-            let header = self.bytes.get_mut(*start..);
-            let header = header.and_then(|it| wire::Header::mut_from_prefix(it).ok());
-            if let Some((header, _)) = header {
-                header.at_ns = self.now;
-            }
+            stamp(self.bytes.get_mut(*start..).unwrap_or_default(), self.now);
         }
     }
 
@@ -95,13 +94,21 @@ impl Churn {
     }
 }
 
-/// Records that open these connections, and leave them open.
+/// Sets when a record was made.
+fn stamp(record: &mut [u8], at: u64) {
+    if let Ok((header, _)) = wire::Header::mut_from_prefix(record) {
+        header.at_ns = at;
+    }
+}
+
+/// So many first steps of each of these connections, one connection after the other.
 pub(crate) fn opened(connections: std::ops::Range<u32>, steps: usize) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     for pair in connections {
         for step in 0..steps {
             let mut bytes = Vec::new();
             record(Pair(pair), step, &mut bytes);
+            stamp(&mut bytes, u64::from(pair) * NANOS + step as u64 * PAUSE);
             records.push(bytes);
         }
     }
@@ -241,11 +248,16 @@ fn changed(pair: Pair, side: Side, states: (u8, u8), sk_flags: u32) -> wire::Sta
         Side::Client => task(99, "curl"),
         Side::Server => task(4321, "nginx"),
     };
-    let tells_task = matches!(states.1, SYN_SENT | FIN_WAIT1 | LAST_ACK | CLOSE);
+    // What the peer's segment does, it does to whoever runs.
+    let runs = match states.1 {
+        SYN_SENT | FIN_WAIT1 | LAST_ACK => by,
+        CLOSE => task(0, "swapper/1"),
+        _ => task(0, ""),
+    };
     let marks = flag::RELEASING_KNOWN | flag::HASHED_KNOWN | flag::HAS_SOCKET;
     wire::StateChanged {
         header: header::<wire::StateChanged>(Kind::StateChanged, pair.sock(side)),
-        task: if tells_task { by } else { task(0, "") },
+        task: runs,
         tuple: pair.tuple(side),
         snapshot: wire::Snapshot {
             cgroup: 77,

@@ -5,6 +5,7 @@
 //! timers and the order to stop, so only a busy CPU can make it late.
 
 mod outlet;
+mod thrift;
 
 use std::io;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use observer_ebpf::wire::Kind;
 use tracing::{debug, warn};
 
 use crate::auditor::Auditor;
+use crate::budget::Budget;
 use crate::classify::{Verdict, classify};
 use crate::clock::Clock;
 use crate::event::{Decoder, Timestamp};
@@ -60,6 +62,7 @@ pub struct App {
     auditor: Option<Auditor>,
     surveyor: Option<Surveyor>,
     board: Option<Arc<Board>>,
+    budget: Option<Budget>,
     /// The drop counters and the lost lines when they were last looked at.
     lost: PerKind,
     skipped: PerKind,
@@ -99,6 +102,7 @@ impl App {
             auditor: None,
             surveyor: None,
             board: None,
+            budget: None,
             lost: PerKind::default(),
             skipped: PerKind::default(),
             lines_lost: 0,
@@ -138,14 +142,16 @@ impl App {
     /// probes and gives the outlet back.
     pub async fn run(mut self) -> io::Result<Option<Outlet>> {
         loop {
-            let more = self.round();
+            let taken = self.round();
             if self.stop.is_set() || self.sated() {
                 break;
             }
-            if more {
+            // Where nothing came there is nothing to keep away from, and rounds would add up.
+            let rest = if taken > 0 { self.rest() } else { None };
+            if taken == BATCH && rest.is_none() {
                 tokio::task::yield_now().await;
             } else {
-                self.wait().await?;
+                self.wait(rest).await?;
             }
         }
         let now = self.clock.now();
@@ -154,11 +160,11 @@ impl App {
         Ok(self.outlet.take())
     }
 
-    /// Handles what the ring has, up to a batch; says whether it may have more.
-    fn round(&mut self) -> bool {
+    /// Handles what the ring has, up to a batch; says how much that was.
+    fn round(&mut self) -> usize {
         let now = self.clock.now();
-        let more = self.drain() == BATCH;
-        let handled = if more { self.newest } else { now };
+        let taken = self.drain();
+        let handled = if taken == BATCH { self.newest } else { now };
         let handled = Timestamp(handled.0.saturating_sub(nanoseconds(SKEW)));
         self.horizon = self.horizon.max(handled);
         if now.since(self.looked_at_losses) >= LOSS_PERIOD {
@@ -179,10 +185,11 @@ impl App {
             auditor.round(self.horizon);
         }
         self.look_at_gaps(now);
+        self.look_at_budget(now);
         self.metrics
             .track(self.tracker.tracked(), self.tracker.evictions());
         self.metrics.drop_stacks(self.tracker.stacks_dropped());
-        more
+        taken
     }
 
     fn drain(&mut self) -> usize {
@@ -334,8 +341,9 @@ impl App {
         }
     }
 
-    /// Waits for the ring, the tracker's next deadline, or the order to stop.
-    async fn wait(&mut self) -> io::Result<()> {
+    /// Waits for the ring, the tracker's next deadline, or the order to stop; or rests that long,
+    /// whatever the ring has.
+    async fn wait(&mut self, rest: Option<Duration>) -> io::Result<()> {
         let due = self.tracker.poll_timeout().map_or(IDLE, |deadline| {
             deadline
                 .after(SKEW)
@@ -343,23 +351,31 @@ impl App {
                 .clamp(GATHER, IDLE)
         });
         let stop = self.stop.clone();
-        let surveyor = &mut self.surveyor;
-        let ask = async {
-            match surveyor {
-                Some(surveyor) => surveyor.answers.next().await,
-                None => None,
+        let pause = tokio::time::sleep(rest.unwrap_or(due));
+        tokio::pin!(pause);
+        loop {
+            let surveyor = &mut self.surveyor;
+            let ask = async {
+                match surveyor {
+                    Some(surveyor) => surveyor.answers.next().await,
+                    None => None,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.wait() => return Ok(()),
+                Some(ask) = ask => {
+                    if let Some(surveyor) = &mut self.surveyor {
+                        surveyor.answers.answer(ask, &mut self.tracker);
+                    }
+                    if rest.is_none() {
+                        return Ok(());
+                    }
+                }
+                waited = self.probes.ring.wait(), if rest.is_none() => return waited,
+                () = &mut pause => return Ok(()),
             }
-        };
-        tokio::select! {
-            biased;
-            () = stop.wait() => {}
-            Some(ask) = ask => if let Some(surveyor) = &mut self.surveyor {
-                surveyor.answers.answer(ask, &mut self.tracker);
-            },
-            waited = self.probes.ring.wait() => waited?,
-            () = tokio::time::sleep(due) => {}
         }
-        Ok(())
     }
 }
 

@@ -26,11 +26,11 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
 
 fn connecting(closed: &Closed, exit: &Exit) -> Option<Found> {
     match closed.fatal_error() {
-        _ if closed.reset_received.is_some() => Found::exact(Ending::ConnectRefused),
+        _ if closed.reset_received().is_some() => Found::exact(Ending::ConnectRefused),
         0 => given_up(closed, exit),
         _ if found::timer_gave_up(closed) => Found::exact(Ending::TimeoutConnect),
         // A RST that was missed, or ICMP port unreachable.
-        errno::ECONNREFUSED if closed.gap.is_some() => None,
+        errno::ECONNREFUSED if !closed.end_is_whole() => None,
         errno::ECONNREFUSED => Found::inferred(
             Ending::Unreachable,
             "no RST was seen, so it is taken for ICMP port unreachable",
@@ -45,23 +45,23 @@ fn given_up(closed: &Closed, exit: &Exit) -> Option<Found> {
     let socket = &exit.socket;
     // A close that waits for a timer to end the connection has not shut anything yet.
     let closing = socket.send_shut && socket.receive_shut;
-    if closing || closed.teardown.disconnected.is_some() {
+    if closing || closed.teardown().disconnected.is_some() {
         return Found::exact(Ending::NeverEstablished);
     }
-    let no_port = closed.ends.is_none_or(|ends| ends.local.port() == 0);
+    let no_port = closed.ends().is_none_or(|ends| ends.local.port() == 0);
     if socket.sequences.write_seq == 0 || no_port {
         return Found::exact(Ending::ConnectFailed);
     }
-    if closed.gap.is_some() {
+    if !closed.end_is_whole() {
         return None;
     }
-    if closed.sight.teardown && socket.retransmits > 0 {
+    if closed.sight().teardown && socket.retransmits > 0 {
         return Found::inferred(
             Ending::TimeoutConnect,
             "the application took the error (SO_ERROR) before the connection had ended",
         );
     }
-    if closed.sight.teardown {
+    if closed.sight().teardown {
         return Found::exact(Ending::ConnectFailed);
     }
     Found::inferred(Ending::NeverEstablished, "tcp_disconnect is not visible")
@@ -69,7 +69,7 @@ fn given_up(closed: &Closed, exit: &Exit) -> Option<Found> {
 
 /// A full socket in SYN_RECV: TCP Fast Open or a simultaneous open.
 fn answering(closed: &Closed) -> Option<Found> {
-    if closed.reset_received.is_some() {
+    if closed.reset_received().is_some() {
         return None;
     }
     match closed.fatal_error() {

@@ -70,7 +70,7 @@ pub(super) fn of(closed: &Closed, ending: Ending) -> Counts {
     Counts(Counter::ALL.map(|counter| match counter {
         Counter::EstabResets => u32::from(estab_reset(closed)),
         Counter::AttemptFails => u32::from(attempt_failed(closed, ending)),
-        Counter::OutRsts => closed.resets_sent,
+        Counter::OutRsts => closed.resets_sent(),
         Counter::AbortOnData => {
             u32::from(lingered_zero(closed, ending) || answered_data_after_close(closed, ending))
         }
@@ -130,7 +130,7 @@ fn lingered_zero(closed: &Closed, ending: Ending) -> bool {
 /// Only a full socket counts it; a minisock answers without.
 fn answered_data_after_close(closed: &Closed, ending: Ending) -> bool {
     let by_reply = closed
-        .resets
+        .resets()
         .iter()
         .any(|reset| reset.after_exit && reset.source == ResetSource::Reply);
     closed.minisock.is_none()

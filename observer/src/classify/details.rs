@@ -7,8 +7,8 @@ use super::{Closer, Ending, Group, Initiator, Role, TimeWait, orderly};
 
 pub(super) fn role(closed: &Closed) -> Role {
     match closed.origin {
-        Origin::Connected(_) => Role::Client,
-        Origin::Accepted(_) => Role::Server,
+        Origin::Connected => Role::Client,
+        Origin::Accepted => Role::Server,
         Origin::Unseen => Role::Unknown,
     }
 }
@@ -52,7 +52,7 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
         let exit = closed.exit.as_ref()?;
         let ours = exit.socket.release == Release::Yes || closed.reset_after_exit();
         let ours = ours || exit.from == State::SynSent;
-        let others = closed.teardown.forgotten.is_some() || closed.reset_received.is_some();
+        let others = closed.teardown().forgotten.is_some() || closed.reset_received().is_some();
         if !ours || others || closed.fatal_error() != 0 {
             return None;
         }
@@ -74,7 +74,7 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
         Release::Unknown if called => Some(by_release),
         Release::No | Release::Unknown if closed.fin.is_none() => None,
         Release::No => Some(Closer::Shutdown),
-        Release::Unknown if closed.sight.close && closed.gap.is_none() => Some(Closer::Shutdown),
+        Release::Unknown if closed.sight().close && closed.gap.is_none() => Some(Closer::Shutdown),
         Release::Unknown => None,
     }
 }
@@ -83,10 +83,10 @@ pub(super) fn closer(closed: &Closed) -> Option<Closer> {
 pub(super) fn closed_by(closed: &Closed, ending: Ending) -> Option<Who> {
     let at_exit = closed.exit.as_ref().map(|exit| exit.by);
     if ending == Ending::ResetDestroyed {
-        return closed.teardown.aborted.or(at_exit);
+        return closed.teardown().aborted.or(at_exit);
     }
     if ending == Ending::ResetListenerClosed {
-        return closed.teardown.forgotten.or(at_exit);
+        return closed.teardown().forgotten.or(at_exit);
     }
     let in_call = [
         Ending::ResetDisconnect,
@@ -128,7 +128,7 @@ pub(super) fn half_closed(closed: &Closed) -> Option<bool> {
             }
         }
         Some(Initiator::Peer) => {
-            let before = closed.peer_fin?.write_seq;
+            let before = closed.written_by_peer_fin?;
             let after = match &closed.fin {
                 Some(fin) => fin.write_seq,
                 None => closed.last_sequences()?.write_seq,
@@ -158,12 +158,8 @@ pub(super) fn linger_expired(closed: &Closed) -> bool {
     };
     let Some(fin) = &closed.fin else { return false };
     let waits = match &closed.close_called {
-        Some(call) => call.timeout > 0 && !closed.task(call.by).exiting,
-        None => {
-            fin.release == Release::Yes
-                && !closed.task(fin.by).exiting
-                && fin.linger.is_some_and(|jiffies| jiffies > 0)
-        }
+        Some(call) => call.may_block && !closed.task(call.by).exiting,
+        None => fin.release == Release::Yes && !closed.task(fin.by).exiting && fin.lingers,
     };
     waits && closed.orphaned_early.unwrap_or(false) && exit.socket.dead
 }
@@ -175,7 +171,7 @@ pub(super) fn linger_unseen(closed: &Closed) -> bool {
         return false;
     };
     let may_wait = exit.socket.dead && exit.socket.linger.is_some_and(|jiffies| jiffies > 0);
-    let seen = closed.sight.close || closed.close_called.is_some() || fin.release == Release::Yes;
+    let seen = closed.sight().close || closed.close_called.is_some() || fin.release == Release::Yes;
     may_wait && !seen && closed.orphaned_early.unwrap_or(false)
 }
 

@@ -1,5 +1,8 @@
 //! The kernel stopped waiting for the peer.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use crate::event::{Socket, State};
 use crate::track::{Closed, Exit, Fate};
 
@@ -18,7 +21,7 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
         _ => {}
     }
     let exit = closed.exit.as_ref()?;
-    if closed.reset_received.is_some() || exit.from == State::SynSent {
+    if closed.reset_received().is_some() || exit.from == State::SynSent {
         return None;
     }
     if found::timer_gave_up(closed) {
@@ -83,14 +86,20 @@ fn unsent(closed: &Closed, exit: &Exit) -> Option<Found> {
     if socket.dead {
         return Found::exact(Ending::TimeoutOrphan);
     }
-    match socket.user_timeout {
-        Some(limit) if exit.at.since(closed.first_at) >= limit => Found::inferred(
+    // Of a connection whose beginning nobody saw, it is not known how long it waited.
+    let born = closed.born_at();
+    let waited = |limit: NonZeroU32| {
+        let limit = Duration::from_millis(limit.get().into());
+        born.is_none_or(|born| exit.at.since(born) >= limit)
+    };
+    if socket.user_timeout.is_some_and(waited) {
+        return Found::inferred(
             Ending::TimeoutUser,
             "the number of probes may have been the limit as well",
-        ),
-        Some(_) | None => Found::inferred(
-            Ending::TimeoutRetransmit,
-            "nothing was in flight and the window was open: which timer gave up is assumed",
-        ),
+        );
     }
+    Found::inferred(
+        Ending::TimeoutRetransmit,
+        "nothing was in flight and the window was open: which timer gave up is assumed",
+    )
 }

@@ -28,6 +28,7 @@ pub use verdict::{
     TimeWait, Verdict,
 };
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::event::Timestamp;
@@ -70,14 +71,14 @@ pub fn classify(closed: &Closed) -> Verdict {
         reset_received: ending.group() == Group::ResetReceived,
         ended_at: ended_at(closed),
         born_at: closed.born_at(),
-        ends: closed.ends,
+        ends: closed.ends(),
         netns: closed.netns,
-        cgroup: closed.cgroup,
-        cookie: closed.cookie,
+        cgroup: closed.cgroup.map(NonZeroU64::get),
+        cookie: closed.cookie.map(NonZeroU64::get),
         closed_by: details::closed_by(closed, ending).map(|who| closed.task(who)),
         opened_by: closed.opened_by.map(|who| closed.task(who)),
         reset_reason: closed
-            .resets
+            .resets()
             .iter()
             .rev()
             .find_map(|reset| reset.reason.as_ref().map(|it| Arc::clone(&it.name))),
@@ -115,12 +116,12 @@ fn confidence(closed: &Closed, found: Option<Found>) -> (Confidence, Option<&'st
 fn ended_at(closed: &Closed) -> Timestamp {
     let decided = closed
         .minisock
-        .and_then(|minisock| minisock.fate)
+        .and_then(|minisock| minisock.fate())
         .map(|(_, at)| at);
     let exited = closed.exit.as_ref().map(|exit| exit.at);
     decided
         .or(exited)
-        .or(closed.since)
+        .or_else(|| closed.since())
         .unwrap_or(closed.first_at)
 }
 
@@ -138,7 +139,7 @@ fn lost(closed: &Closed, ending: Ending) -> LeftBehind {
 fn attributes(closed: &Closed, ending: Ending) -> Attributes {
     Attributes {
         linger_expired: details::linger_expired(closed),
-        reset_sent: ending.group() != Group::ResetSent && !closed.resets.is_empty(),
+        reset_sent: ending.group() != Group::ResetSent && !closed.resets().is_empty(),
         time_wait_overflow: orderly::overflowed(closed),
         minisock: details::decided_by_minisock(closed),
     }

@@ -69,7 +69,7 @@ fn fin_wait2(closed: &Closed) -> Option<Found> {
             "its minisock was not seen: the peer's FIN is assumed to follow",
         );
     }
-    if closed.gap.is_some() {
+    if !closed.end_is_whole() {
         return None;
     }
     Found::inferred(
@@ -83,9 +83,9 @@ pub(super) fn overflowed(closed: &Closed) -> bool {
     closed
         .last_socket()
         .is_some_and(|socket| socket.hashed == Some(true))
-        && closed.gap.is_none()
+        && closed.end_is_whole()
         && closed.minisock.is_none()
         && closed.handover_due()
-        && closed.resets.is_empty()
+        && closed.resets().is_empty()
         && !closed.may_have_reset_unseen()
 }

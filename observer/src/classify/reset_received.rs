@@ -20,10 +20,10 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
         State::SynSent => Ending::ConnectRefused,
         State::TimeWait | State::Close | State::Listen | State::NewSynRecv => return None,
     };
-    match closed.reset_received {
+    match closed.reset_received() {
         Some(reset) if reset.segment_is_reset == Some(false) => None,
         Some(_) if closed.reset_is_ambiguous() && closed.lossy() => None,
-        Some(_) if closed.reset_is_ambiguous() && !closed.sight.replies => Found::inferred(
+        Some(_) if closed.reset_is_ambiguous() && !closed.sight().replies => Found::inferred(
             ending,
             "a RST and data after close look alike here; resets in reply are not visible",
         ),

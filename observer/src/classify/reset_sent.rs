@@ -30,7 +30,7 @@ fn data_after_close(closed: &Closed, exit: &Exit) -> Option<Found> {
         return None;
     }
     let replied = closed.replied_after_exit();
-    match closed.reset_received {
+    match closed.reset_received() {
         Some(reset) if reset.segment_is_reset == Some(true) => None,
         Some(_) if replied => Found::exact(Ending::ResetDataAfterClose),
         Some(reset) if reset.segment_is_reset == Some(false) => Found::inferred(
@@ -54,7 +54,7 @@ fn destroyed(closed: &Closed) -> Option<Found> {
     if closed.reset_before_exit() || closed.reset_after_exit() {
         return Found::exact(Ending::ResetDestroyed);
     }
-    if closed.gap.is_some() || !closed.sight.resets_sent {
+    if !closed.end_is_whole() || !closed.sight().resets_sent {
         return Found::inferred(Ending::ResetDestroyed, "the reset itself was not seen");
     }
     Found::exact(Ending::DroppedSilently)
@@ -64,8 +64,8 @@ fn destroyed(closed: &Closed) -> Option<Found> {
 fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
     let socket = &exit.socket;
     let seen = closed.reset_after_exit();
-    let assumed = !closed.sight.resets_sent
-        || (closed.gap.is_some() && !closed.reset_before_exit())
+    let assumed = !closed.sight().resets_sent
+        || (!closed.end_is_whole() && !closed.reset_before_exit())
         || (needs_reset(exit.from) && !socket.repair && !closed.reset_before_exit());
     if closed.fatal_error() != 0 || !(seen || assumed) || exit.from == State::SynSent {
         return None;
@@ -80,7 +80,7 @@ fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
     }
     // From these states a subflow goes to CLOSE by a reset alone.
     let aborted = socket.subflow
-        && closed.reset_received.is_none()
+        && closed.reset_received().is_none()
         && matches!(
             exit.from,
             State::Established | State::CloseWait | State::FinWait1
@@ -101,9 +101,9 @@ pub(super) fn needs_reset(state: State) -> bool {
 
 fn abortive(closed: &Closed, exit: &Exit) -> Ending {
     let socket = &exit.socket;
-    let disconnected = closed.teardown.disconnected.as_ref();
+    let disconnected = closed.teardown().disconnected.as_ref();
     let in_queue = disconnected.map_or(!socket.has_socket && !socket.dead, |call| !call.has_socket);
-    let forgotten = closed.teardown.forgotten.is_some();
+    let forgotten = closed.teardown().forgotten.is_some();
     // Whatever made Multipath TCP give a subflow up, it does it with the means of linger 0.
     if socket.subflow && !forgotten {
         return Ending::ResetOther;
@@ -115,7 +115,7 @@ fn abortive(closed: &Closed, exit: &Exit) -> Ending {
         && socket.receive_shut
         && (socket.release == Release::Yes
             || (socket.release == Release::Unknown
-                && (closed.close_called.is_some() || !closed.sight.close)));
+                && (closed.close_called.is_some() || !closed.sight().close)));
     let unread = left_behind::of(closed).unread.unwrap_or(0);
     if closing && unread > 0 && !socket.dead && disconnected.is_none() {
         return Ending::ResetUnreadData;
@@ -139,7 +139,7 @@ fn abortive(closed: &Closed, exit: &Exit) -> Ending {
 /// a path of its own. A keepalive or FIN_WAIT2 timer that resets is the peer's silence.
 fn reset_first(closed: &Closed, exit: &Exit) -> Option<Found> {
     let reset = closed
-        .resets
+        .resets()
         .iter()
         .find(|reset| !reset.after_exit && reset.source == ResetSource::Active)?;
     let error = closed.fatal_error();

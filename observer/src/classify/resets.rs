@@ -24,7 +24,7 @@ impl ResetCause {
 /// The cause of each reset of a connection, in order.
 pub(super) fn causes(closed: &Closed, ending: Ending) -> ResetCauses {
     closed
-        .resets
+        .resets()
         .iter()
         .map(|reset| cause(reset, ending))
         .collect()

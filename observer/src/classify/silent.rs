@@ -14,11 +14,11 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     }
     let exit = closed.exit.as_ref()?;
     let unexplained =
-        closed.gap.is_some() || closed.fatal_error() != 0 || closed.minisock.is_some();
+        !closed.end_is_whole() || closed.fatal_error() != 0 || closed.minisock.is_some();
     if exit.socket.repair && closed.fatal_error() == 0 {
         return Found::exact(Ending::DroppedSilently);
     }
-    if unexplained || !closed.resets.is_empty() {
+    if unexplained || !closed.resets().is_empty() {
         return None;
     }
     if reset_sent::needs_reset(exit.from) && !exit.socket.dead {
@@ -27,7 +27,7 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
             "a reset was due, and none was seen",
         );
     }
-    if closed.sight.resets_sent {
+    if closed.sight().resets_sent {
         return Found::exact(Ending::DroppedSilently);
     }
     Found::inferred(

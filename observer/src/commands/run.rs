@@ -97,12 +97,14 @@ async fn observe(
         interval: arguments.census_interval,
         stacks: stacks(arguments.stacks, &coverage),
         selection,
+        budget: arguments.cpu_budget,
     };
     let pinned = Arc::clone(&board);
     let surveyor = Surveyor::start(census, Arc::clone(&clock), Arc::clone(&metrics), pinned)
         .context("cannot start a thread")?;
     let app = App::new(probes, metrics, clock, stop.clone(), outlet)
         .audited_by(auditor)
+        .within(arguments.cpu_budget)
         .asked_by(surveyor)
         .told_on(board);
     site.ready(coverage.clone());

@@ -3,6 +3,8 @@
 //! Takes one ring record as `observer_ebpf::wire` lays it out; gives an [`Event`] or the
 //! reason why it is none. Never panics and never reads past the record.
 
+use std::num::NonZeroU64;
+
 use observer_ebpf::wire::{self, Kind};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -112,6 +114,8 @@ impl Decoder {
             task: task_of(&record.task),
             ends: tuple_of(&record.tuple),
             netns: record.tuple.netns,
+            cgroup: NonZeroU64::new(record.snapshot.cgroup),
+            cookie: NonZeroU64::new(record.snapshot.cookie),
             socket: translate::socket_of(&record.snapshot, &self.vocabulary),
         })
     }

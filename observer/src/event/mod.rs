@@ -19,6 +19,8 @@ pub use decode::{DecodeError, Decoder};
 pub use parts::{Ends, Release, Sequences, Socket, State, Substate, Task, Timestamp};
 pub use vocabulary::{ResetReason, TwStatus, Vocabulary};
 
+use std::num::NonZeroU64;
+
 /// Address of a `struct sock` or of a minisock: it names a connection only until the kernel
 /// lets go of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +57,10 @@ pub enum Body {
         ends: Option<Ends>,
         /// Inode number of the network namespace.
         netns: u32,
+        /// Id of the cgroup v2 directory that the socket was made in.
+        cgroup: Option<NonZeroU64>,
+        /// The socket cookie, once somebody asked the kernel for one.
+        cookie: Option<NonZeroU64>,
         /// The socket just before the change.
         socket: Socket,
     },

@@ -1,6 +1,7 @@
 //! The parts that events are made of.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -137,6 +138,13 @@ pub struct Ends {
     pub peer: SocketAddr,
 }
 
+impl Ends {
+    /// Whether both have a port: a client's own is chosen after the first change of state.
+    pub fn are_complete(self) -> bool {
+        self.local.port() != 0 && self.peer.port() != 0
+    }
+}
+
 /// A full socket just before a state change.
 #[expect(
     clippy::struct_excessive_bools,
@@ -144,10 +152,6 @@ pub struct Ends {
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Socket {
-    /// The socket cookie, once somebody asked the kernel for one.
-    pub cookie: Option<u64>,
-    /// Id of the cgroup v2 directory that the socket was made in.
-    pub cgroup: Option<u64>,
     /// Sequence numbers.
     pub sequences: Sequences,
     /// `sk_err`, a positive errno, or 0.
@@ -168,8 +172,8 @@ pub struct Socket {
     pub linger: Option<u32>,
     /// `TCP_LINGER2` in jiffies: 0 the default, negative: no FIN_WAIT2.
     pub linger2: i32,
-    /// `TCP_USER_TIMEOUT`, if set.
-    pub user_timeout: Option<Duration>,
+    /// `TCP_USER_TIMEOUT` in milliseconds, if set.
+    pub user_timeout: Option<NonZeroU32>,
     /// `TCP_REPAIR` is on.
     pub repair: bool,
     /// It carries a part of a Multipath TCP connection, and the application holds another

@@ -4,6 +4,8 @@
     reason = "any other body fails the test"
 )]
 
+use std::num::NonZeroU64;
+
 use observer_ebpf::wire::{self, Kind, flag};
 use proptest::prelude::*;
 use zerocopy::IntoBytes as _;
@@ -84,6 +86,8 @@ fn a_state_change_carries_everything() {
         task,
         ends,
         netns,
+        cgroup,
+        cookie,
         socket,
     } = event.body
     else {
@@ -100,13 +104,13 @@ fn a_state_change_carries_everything() {
         ("10.0.0.1:443".into(), "10.0.0.2:50000".into())
     );
     assert_eq!(
-        (socket.cookie, socket.cgroup, socket.linger),
-        (Some(9), None, Some(250))
+        (cookie, cgroup, socket.linger),
+        (NonZeroU64::new(9), None, Some(250))
     );
     assert!(socket.done && !socket.dead && !socket.keepalive);
     assert!(socket.send_shut && !socket.receive_shut && socket.has_socket);
     assert_eq!((socket.release, socket.error), (Release::Yes, 104));
-    assert_eq!(socket.user_timeout.unwrap().as_millis(), 1500);
+    assert_eq!(socket.user_timeout.unwrap().get(), 1500);
 }
 
 #[test]

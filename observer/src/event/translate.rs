@@ -4,8 +4,8 @@
 //! here: nothing after it knows them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use observer_ebpf::wire::{self, flag};
 
@@ -120,8 +120,6 @@ pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> S
     let has = |bit: u8| snapshot.sk_flags.checked_shr(bit.into()).unwrap_or(0) & 1 != 0;
     let marked = |mark: u8| snapshot.marks & mark != 0;
     Socket {
-        cookie: (snapshot.cookie != 0).then_some(snapshot.cookie),
-        cgroup: (snapshot.cgroup != 0).then_some(snapshot.cgroup),
         sequences: Sequences {
             rcv_nxt: snapshot.rcv_nxt,
             copied_seq: snapshot.copied_seq,
@@ -139,8 +137,7 @@ pub(super) fn socket_of(snapshot: &wire::Snapshot, vocabulary: &Vocabulary) -> S
         keepalive: has(vocabulary.sock_keepopen),
         linger: has(vocabulary.sock_linger).then_some(snapshot.linger_time),
         linger2: snapshot.linger2,
-        user_timeout: (snapshot.user_timeout_ms != 0)
-            .then(|| Duration::from_millis(snapshot.user_timeout_ms.into())),
+        user_timeout: NonZeroU32::new(snapshot.user_timeout_ms),
         repair: marked(flag::REPAIR),
         subflow: marked(flag::SUBFLOW),
         hashed: marked(flag::HASHED_KNOWN).then(|| marked(flag::HASHED)),

@@ -27,6 +27,7 @@ pub const GATHER: Duration = Duration::from_millis(2);
 pub struct Ring {
     events: AsyncFd<RingBuf<MapData>>,
     waiting: Array<MapData, u32>,
+    shed: Array<MapData, u32>,
     drops: PerCpuArray<MapData, u64>,
     misses: Misses,
     rest: Rest,
@@ -71,6 +72,7 @@ impl Ring {
         Ok(Self {
             events,
             waiting: maps.waiting,
+            shed: maps.shed,
             drops: maps.drops,
             misses,
             rest: Rest::Sleep,
@@ -107,6 +109,13 @@ impl Ring {
         }
         self.rest = Rest::after(taken, limit);
         taken
+    }
+
+    /// Whether records of how connections come to be are left out from here on.
+    pub fn shed_births(&mut self, shed: bool) -> io::Result<()> {
+        self.shed
+            .set(0, u32::from(shed), 0)
+            .map_err(io::Error::other)
     }
 
     /// Records lost so far because the ring was full, indexed by `wire::Kind` number.

@@ -74,11 +74,13 @@ metrics! {
     DECODE_ERRORS: counter "tcp_observer_decode_errors_total" []
         "Ring records that are not events.";
     TRACKED: gauge "tcp_observer_tracked_connections" ["stage"]
-        "Connection ends that the agent follows, by stage: open ones, and those that close.";
+        "Connection ends that the agent follows, by stage: those that this host has not begun to close (open), and the others.";
     EVICTIONS: counter "tcp_observer_tracker_evictions_total" []
         "Connection ends that the agent stopped following because it followed too many.";
     STACKS_DROPPED: counter "tcp_observer_stacks_dropped_total" []
         "Stacks of processes that opened a connection, with --stacks, for which there was no room.";
+    SHED: gauge "tcp_observer_shed" ["detail"]
+        "Whether a detail is left out now to keep to --cpu-budget (1) or not (0): timelines of connections, then how they come to be (births; then roles and openers of new connections are unknown, and open ones are not followed), then events, which are then lost and counted.";
     PROBE_ATTACHED: gauge "tcp_observer_probe_attached" ["question", "twin"]
         "Whether this twin of the probe answers the question (1) or not (0).";
     LINES_LOST: counter "tcp_observer_events_file_lines_lost_total" []

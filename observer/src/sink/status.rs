@@ -30,6 +30,8 @@ pub struct Status<'a> {
     pub blind_to: Vec<&'static str>,
     /// Which connections are observed, as options; empty: all of them.
     pub filters: &'a [String],
+    /// What is left out for now to keep to `--cpu-budget`: `timelines`, `births`, `events`.
+    pub shed: Vec<&'static str>,
     /// What was lost since the agent started.
     pub losses: Losses,
     /// What the agent follows.
@@ -93,6 +95,7 @@ impl<'a> Status<'a> {
             questions: coverage.map(questions).unwrap_or_default(),
             blind_to: coverage.map(blind_to).unwrap_or_default(),
             filters: coverage.map(|it| &*it.filters).unwrap_or_default(),
+            shed: standing.shed.clone(),
             losses: Losses {
                 events: standing
                     .lost

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use crate::classify::ResetCause;
 use crate::event::{Body, ReplyTarget, ResetReason, SockId, State, Task, Timestamp};
 
-use super::closed::{Closed, ResetSource};
+use super::closed::Closed;
+use super::force::ResetSource;
 use super::table::{Found, Slot};
 use super::{Output, Tracker};
 
@@ -17,10 +18,13 @@ impl Closed {
     /// Tells the resets that were not told yet, as of this time.
     pub(super) fn tell_resets(&mut self, at: Timestamp, outputs: &mut VecDeque<Output>) {
         let netns = (self.netns != 0).then_some(self.netns);
-        for _ in self.resets_told..self.resets_sent {
+        let Some(force) = self.force.change() else {
+            return;
+        };
+        for _ in force.resets_told..force.resets_sent {
             outputs.push_back(Output::ResetSent { netns, at });
         }
-        self.resets_told = self.resets_sent;
+        force.resets_told = force.resets_sent;
     }
 }
 

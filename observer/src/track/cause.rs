@@ -31,7 +31,7 @@ impl Closed {
     /// A timer can set the same error again, but not once the FINs are exchanged, and not
     /// inside a call that closes.
     fn may_time_out(&self, exit: &Exit, fresh: bool) -> bool {
-        let called = exit.socket.release == Release::Yes || self.teardown.disconnected.is_some();
+        let called = exit.socket.release == Release::Yes || self.teardown().disconnected.is_some();
         !exit.is_after_fins() && (fresh || !called || exit.socket.dead)
     }
 }

@@ -3,19 +3,22 @@
 //! Written by the tracker event by event; read by `classify` once it is final. It holds
 //! facts as they were seen and draws no conclusion.
 
-use crate::event::{
-    Ends, Release, ResetReason, Sequences, Socket, State, Substate, Task, Timestamp,
-};
+use std::num::NonZeroU64;
 
+use crate::event::{Ends, Release, Sequences, Socket, State, Substate, Task, Timestamp};
+
+use super::compact::{Compact, MaybeAt, SightBits};
+use super::force::{ByForce, Force, ResetFact, ResetSeen, ResetSource, Teardown};
+use super::people::{People, Who};
 use super::phases::Phases;
-use super::trail::{People, Trail};
-use super::{Opening, Sight, Step, Who};
+use super::trail::Trail;
+use super::{Opening, Sight, Step};
 
-/// All that was seen of a connection end that is final.
+/// All that was seen of a connection end that is final. There may be very many that are not final
+/// yet, so it is kept small.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closed {
-    /// What the probes could see.
-    pub sight: Sight,
+    pub(super) sight: SightBits,
     /// How it began.
     pub origin: Origin,
     /// The first event of it, whatever that was.
@@ -24,22 +27,20 @@ pub struct Closed {
     pub came_from: Option<State>,
     /// The state after it.
     pub state: State,
-    /// When it entered that state, if that was seen.
-    pub since: Option<Timestamp>,
-    /// Time in each phase, in the order of [`Phase::ALL`](crate::classify::Phase::ALL).
+    pub(super) since: MaybeAt,
+    /// Time in each phase.
     pub phases: Phases,
-    /// Both ends, as complete as any event told them.
-    pub ends: Option<Ends>,
+    pub(super) ends: Compact,
     /// Inode number of the network namespace.
     pub netns: u32,
     /// The cgroup v2 id.
-    pub cgroup: Option<u64>,
+    pub cgroup: Option<NonZeroU64>,
     /// The socket cookie.
-    pub cookie: Option<u64>,
+    pub cookie: Option<NonZeroU64>,
     /// Who accepted or connected.
     pub opened_by: Option<Who>,
     /// Where in its program, if that was asked for and told.
-    pub opening: Option<Opening>,
+    pub opening: Option<Box<Opening>>,
     /// The call of close, if it came before the end.
     pub close_called: Option<CloseCall>,
     /// When this end queued its FIN.
@@ -47,22 +48,14 @@ pub struct Closed {
     /// Whether no file held the socket any more when it first left the state that a close
     /// waits in: FIN_WAIT1, LAST_ACK or CLOSING.
     pub orphaned_early: Option<bool>,
-    /// The peer's FIN, where it came while the full socket lived.
-    pub peer_fin: Option<PeerFin>,
+    /// The end of what the application had written when the peer's FIN came, where that came
+    /// while the full socket lived.
+    pub written_by_peer_fin: Option<u32>,
     /// `sk_err` at the last change before CLOSE.
     pub error_before: Option<u16>,
     /// The full socket's way to CLOSE.
     pub exit: Option<Exit>,
-    /// `tcp_disconnect`, `tcp_abort` and what a closing listener did.
-    pub teardown: Teardown,
-    /// A RST, or what looks like one.
-    pub reset_received: Option<ResetSeen>,
-    /// Resets that this host sent, oldest first; at most [`Self::MOST_RESETS`].
-    pub resets: Vec<ResetFact>,
-    /// How many resets this host sent, those not kept included.
-    pub resets_sent: u32,
-    /// How many of them were told as they were sent.
-    pub(super) resets_told: u32,
+    pub(super) force: ByForce,
     /// The minisock that took over.
     pub minisock: Option<Minisock>,
     /// Why the facts are not complete, if they are not.
@@ -76,10 +69,10 @@ pub struct Closed {
 /// How a connection end began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// With our SYN, at this time.
-    Connected(Timestamp),
-    /// With the peer's SYN, at this time.
-    Accepted(Timestamp),
+    /// With our SYN.
+    Connected,
+    /// With the peer's SYN.
+    Accepted,
     /// Before the agent saw it.
     Unseen,
 }
@@ -91,8 +84,8 @@ pub struct CloseCall {
     pub at: Timestamp,
     /// Who.
     pub by: Who,
-    /// How long it may block, in jiffies.
-    pub timeout: i64,
+    /// It may block until the peer has acknowledged everything.
+    pub may_block: bool,
 }
 
 /// This end queues its FIN: the change to FIN_WAIT1 or LAST_ACK, always in process context.
@@ -106,18 +99,9 @@ pub struct Fin {
     pub release: Release,
     /// The receive side was shut too, by the application or by the peer's FIN.
     pub receive_shut: bool,
-    /// `SO_LINGER` in jiffies.
-    pub linger: Option<u32>,
+    /// `SO_LINGER` is on, and not 0.
+    pub lingers: bool,
     /// The end of what the application had written.
-    pub write_seq: u32,
-}
-
-/// The peer's FIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerFin {
-    /// When.
-    pub at: Timestamp,
-    /// The end of what the application had written by then.
     pub write_seq: u32,
 }
 
@@ -134,70 +118,6 @@ pub struct Exit {
     pub socket: Socket,
 }
 
-/// What others than the peer did to the connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Teardown {
-    /// `tcp_disconnect` ran. One that the kernel refused is forgotten by what follows.
-    pub disconnected: Option<Disconnect>,
-    /// `tcp_abort` ran: who.
-    pub aborted: Option<Who>,
-    /// A closing listener forgot it: who closed the listener.
-    pub forgotten: Option<Who>,
-}
-
-/// A call of `tcp_disconnect`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disconnect {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub by: Who,
-    /// A file held the socket.
-    pub has_socket: bool,
-}
-
-/// `tcp_reset` ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResetSeen {
-    /// When.
-    pub at: Timestamp,
-    /// Whether the segment carried RST, where the twin shows it.
-    pub segment_is_reset: Option<bool>,
-}
-
-/// One reset that this host sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResetFact {
-    /// When.
-    pub at: Timestamp,
-    /// What made it.
-    pub source: ResetSource,
-    /// The socket had already gone to CLOSE.
-    pub after_exit: bool,
-    /// The state that it was sent in.
-    pub state: State,
-    /// The kernel's reason.
-    pub reason: Option<ResetReason>,
-}
-
-impl ResetFact {
-    /// A segment was answered, and the connection went on.
-    pub(super) fn is_in_passing(&self) -> bool {
-        self.source == ResetSource::Reply && !self.after_exit
-    }
-}
-
-/// What makes this host send a reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetSource {
-    /// Its own accord.
-    Active,
-    /// A segment that it answers.
-    Reply,
-    /// A segment that a minisock answers.
-    Minisock,
-}
-
 /// A minisock in place of the full socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Minisock {
@@ -205,10 +125,32 @@ pub struct Minisock {
     pub at: Timestamp,
     /// What it waited for then.
     pub substate: Substate,
-    /// What became of it, and when; for TIME_WAIT from the start, `TimeWait` at once.
-    pub fate: Option<(Fate, Timestamp)>,
     /// A probe saw it take over; else it is concluded from what it did.
     pub seen_starting: bool,
+    fate: Option<Fate>,
+    /// When that was decided, if it was.
+    decided_at: Timestamp,
+}
+
+impl Minisock {
+    pub(super) fn new(at: Timestamp, substate: Substate, seen_starting: bool) -> Self {
+        Self {
+            at,
+            substate,
+            seen_starting,
+            fate: (substate == Substate::TimeWait).then_some(Fate::TimeWait),
+            decided_at: at,
+        }
+    }
+
+    pub(super) fn decide(&mut self, fate: Fate, at: Timestamp) {
+        (self.fate, self.decided_at) = (Some(fate), at);
+    }
+
+    /// What became of it, and when; for TIME_WAIT from the start, `TimeWait` at once.
+    pub fn fate(&self) -> Option<(Fate, Timestamp)> {
+        self.fate.map(|fate| (fate, self.decided_at))
+    }
 }
 
 /// What became of a minisock that waited for the peer's FIN.
@@ -245,8 +187,43 @@ pub enum Gap {
 }
 
 impl Closed {
-    /// Resets kept for one connection; a peer that goes on sending could add more for ever.
-    pub const MOST_RESETS: usize = 8;
+    /// Resets kept for one connection.
+    pub const MOST_RESETS: usize = Force::MOST_RESETS;
+
+    /// What the probes could see.
+    pub fn sight(&self) -> Sight {
+        self.sight.get()
+    }
+
+    /// When it entered its state, if that was seen.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.since.get()
+    }
+
+    /// Both ends, as complete as any event told them.
+    pub fn ends(&self) -> Option<Ends> {
+        self.ends.ends()
+    }
+
+    /// `tcp_disconnect`, `tcp_abort` and what a closing listener did.
+    pub fn teardown(&self) -> &Teardown {
+        &self.force.get().teardown
+    }
+
+    /// A RST, or what looks like one.
+    pub fn reset_received(&self) -> Option<ResetSeen> {
+        self.force.get().reset_received
+    }
+
+    /// Resets that this host sent, oldest first; at most [`Self::MOST_RESETS`].
+    pub fn resets(&self) -> &[ResetFact] {
+        &self.force.get().resets
+    }
+
+    /// How many resets this host sent, those not kept included.
+    pub fn resets_sent(&self) -> u32 {
+        self.force.get().resets_sent
+    }
 
     /// The task that a fact names.
     pub fn task(&self, who: Who) -> Task {
@@ -255,7 +232,7 @@ impl Closed {
 
     /// The evidence in order.
     pub fn timeline(&self) -> impl ExactSizeIterator<Item = Step> {
-        self.trail.steps(&self.people)
+        self.trail.steps(self.first_at, &self.people)
     }
 
     /// Steps of it that did not fit.
@@ -286,7 +263,7 @@ impl Closed {
     /// When it was born, if that was seen.
     pub fn born_at(&self) -> Option<Timestamp> {
         match self.origin {
-            Origin::Connected(at) | Origin::Accepted(at) => Some(at),
+            Origin::Connected | Origin::Accepted => Some(self.first_at),
             Origin::Unseen => None,
         }
     }
@@ -296,30 +273,41 @@ impl Closed {
         self.gap == Some(Gap::Loss)
     }
 
+    /// Whether all of its end was seen, so that what was not seen of it did not happen: at most its
+    /// birth is missing, and something before the last change was seen.
+    pub fn end_is_whole(&self) -> bool {
+        match self.gap {
+            None => true,
+            Some(Gap::Birth) => self.exit.as_ref().is_some_and(|exit| {
+                // Nothing else comes before the end of a connect.
+                exit.from == State::SynSent || self.first_at < exit.at
+            }),
+            Some(Gap::Loss | Gap::Sequence | Gap::End) => false,
+        }
+    }
+
     /// What became of its minisock.
     pub fn fate(&self) -> Option<Fate> {
-        self.minisock
-            .and_then(|minisock| minisock.fate)
-            .map(|(fate, _)| fate)
+        self.minisock.and_then(|minisock| minisock.fate)
     }
 
     /// Whether a segment that came after CLOSE was answered with a reset.
     pub fn replied_after_exit(&self) -> bool {
-        self.resets.iter().any(|reset| {
+        self.resets().iter().any(|reset| {
             reset.after_exit && matches!(reset.source, ResetSource::Reply | ResetSource::Minisock)
         })
     }
 
     /// Whether this end reset the connection of its own accord after CLOSE.
     pub fn reset_after_exit(&self) -> bool {
-        self.resets
+        self.resets()
             .iter()
             .any(|reset| reset.after_exit && reset.source == ResetSource::Active)
     }
 
     /// Whether this end reset the connection of its own accord before CLOSE.
     pub fn reset_before_exit(&self) -> bool {
-        self.resets
+        self.resets()
             .iter()
             .any(|reset| !reset.after_exit && reset.source == ResetSource::Active)
     }
@@ -353,7 +341,8 @@ impl Closed {
         self.exit.as_ref().is_some_and(|exit| {
             let socket = &exit.socket;
             let waits = socket.dead && socket.linger2 >= 0;
-            let visible = self.sight.replies && self.sight.resets_sent;
+            let sight = self.sight();
+            let visible = sight.replies && sight.resets_sent;
             exit.from == State::FinWait2 && !socket.done && !(waits && visible)
         })
     }
@@ -372,7 +361,7 @@ impl Closed {
         );
         closing
             && self
-                .reset_received
+                .reset_received()
                 .is_some_and(|reset| reset.segment_is_reset != Some(true))
     }
 }

@@ -45,10 +45,17 @@ impl Wait {
 /// A record's place in its queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    deadline: Timestamp,
-    queue: Wait,
+    /// As bytes: a record has room for no padding.
+    deadline: [u8; 8],
     sooner: u32,
     later: u32,
+    queue: Wait,
+}
+
+impl Waiting {
+    fn deadline(self) -> Timestamp {
+        Timestamp(u64::from_ne_bytes(self.deadline))
+    }
 }
 
 /// The queues, each from the soonest to the latest.
@@ -74,7 +81,7 @@ fn waiting(records: &mut Slab<Record>, at: u32) -> Option<&mut Waiting> {
 impl Due {
     /// The record that is due first, and when.
     pub(super) fn first(&self, records: &Slab<Record>) -> Option<(Timestamp, u32)> {
-        let first = |at: &u32| Some((records.get(*at)?.waiting?.deadline, *at));
+        let first = |at: &u32| Some((records.get(*at)?.waiting?.deadline(), *at));
         self.soonest.iter().filter_map(first).min()
     }
 
@@ -83,16 +90,16 @@ impl Due {
         let deadline = from.after(wait.time());
         let mut sooner = self.latest.get(wait as usize).copied().unwrap_or(NONE);
         let mut later = NONE;
-        while let Some(before) = waiting(records, sooner).filter(|it| it.deadline > deadline) {
+        while let Some(before) = waiting(records, sooner).filter(|it| it.deadline() > deadline) {
             later = sooner;
             sooner = before.sooner;
         }
         if let Some(record) = records.get_mut(at) {
             record.waiting = Some(Waiting {
-                deadline,
-                queue: wait,
+                deadline: deadline.0.to_ne_bytes(),
                 sooner,
                 later,
+                queue: wait,
             });
             self.join(records, wait, (sooner, at), (at, later));
         }

@@ -3,19 +3,20 @@
 //! Takes one event's parts; changes a [`Closed`]. Bounded: the timeline and the list of
 //! resets stop growing and count instead.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::classify::Phase;
-use crate::event::{Ends, Release, ResetReason, Socket, State, Task, Timestamp};
+use crate::event::{Release, ResetReason, Socket, State, Task, Timestamp};
 
-use super::closed::{
-    CloseCall, Closed, Disconnect, Exit, Fin, Gap, Origin, PeerFin, ResetFact, ResetSeen,
-    ResetSource, Teardown,
-};
+use super::Sight;
+use super::closed::{CloseCall, Closed, Exit, Fin, Gap, Origin};
+use super::compact::{Compact, MaybeAt, SightBits};
+use super::force::{ByForce, Disconnect, ResetFact, ResetSeen, ResetSource};
+use super::people::{People, Who};
 use super::phases::Phases;
 use super::settle::DOOMED;
-use super::trail::{People, Trail, Word};
-use super::{Sight, Who};
+use super::trail::{Trail, Word};
 
 /// A state change, as its event tells it.
 #[derive(Debug)]
@@ -24,22 +25,24 @@ pub(super) struct Change<'a> {
     pub(super) old: State,
     pub(super) new: State,
     pub(super) task: Task,
-    pub(super) ends: Option<Ends>,
+    pub(super) ends: Compact,
     pub(super) netns: u32,
+    pub(super) cgroup: Option<NonZeroU64>,
+    pub(super) cookie: Option<NonZeroU64>,
     pub(super) socket: &'a Socket,
 }
 
 impl Closed {
     pub(super) fn new(sight: Sight, origin: Origin, at: Timestamp, state: State) -> Self {
         Self {
-            sight,
+            sight: SightBits::of(sight),
             origin,
             first_at: at,
             came_from: None,
             state,
-            since: None,
-            phases: Phases::none(),
-            ends: None,
+            since: MaybeAt::NONE,
+            phases: Phases::default(),
+            ends: Compact::default(),
             netns: 0,
             cgroup: None,
             cookie: None,
@@ -48,14 +51,10 @@ impl Closed {
             close_called: None,
             fin: None,
             orphaned_early: None,
-            peer_fin: None,
+            written_by_peer_fin: None,
             error_before: None,
             exit: None,
-            teardown: Teardown::default(),
-            reset_received: None,
-            resets: Vec::new(),
-            resets_sent: 0,
-            resets_told: 0,
+            force: ByForce::default(),
             minisock: None,
             gap: (origin == Origin::Unseen).then_some(Gap::Birth),
             trail: Trail::default(),
@@ -84,36 +83,30 @@ impl Closed {
             close_called,
             fin,
             orphaned_early,
-            peer_fin,
+            written_by_peer_fin,
             error_before,
             exit,
-            teardown,
-            reset_received,
-            resets,
-            resets_sent,
-            resets_told,
+            force,
             minisock,
             trail,
             people,
         } = self;
-        (*came_from, *since, *phases) = (None, None, Phases::none());
-        (*ends, *netns, *cgroup, *cookie) = (None, 0, None, None);
+        (*came_from, *since) = (None, MaybeAt::NONE);
+        (*ends, *netns, *cgroup, *cookie) = (Compact::default(), 0, None, None);
         (*opened_by, *opening, *close_called) = (None, None, None);
-        (*fin, *orphaned_early, *peer_fin) = (None, None, None);
-        (*error_before, *exit, *reset_received) = (None, None, None);
-        (teardown.disconnected, teardown.aborted, teardown.forgotten) = (None, None, None);
-        (*resets_sent, *resets_told) = (0, 0);
-        *minisock = None;
-        resets.clear();
+        (*fin, *orphaned_early, *written_by_peer_fin) = (None, None, None);
+        (*error_before, *exit, *minisock) = (None, None, None);
+        phases.clear();
+        force.clear();
         trail.clear();
         people.clear();
-        (self.sight, self.origin) = (sight, origin);
+        (self.sight, self.origin) = (SightBits::of(sight), origin);
         (self.first_at, self.state) = (at, state);
         self.gap = (origin == Origin::Unseen).then_some(Gap::Birth);
     }
 
     pub(super) fn note_change(&mut self, change: &Change<'_>, steps: usize) {
-        if self.teardown.disconnected.is_some() {
+        if self.teardown().disconnected.is_some() {
             self.judge_disconnect(change);
         }
         let &Change {
@@ -121,17 +114,16 @@ impl Closed {
             old,
             new,
             task,
-            ends,
-            netns,
             socket,
+            ..
         } = change;
         if self.state != old {
             self.note_gap(Gap::Sequence);
         }
         self.leave(old, at);
         self.came_from = Some(old);
-        (self.state, self.since) = (new, Some(at));
-        self.note_identity(ends, netns, socket);
+        (self.state, self.since) = (new, Some(at).into());
+        self.note_identity(change);
         if matches!(old, State::FinWait1 | State::LastAck | State::Closing) && new != State::Closing
         {
             self.orphaned_early.get_or_insert(socket.dead);
@@ -139,16 +131,16 @@ impl Closed {
         let own_act = matches!(new, State::SynSent | State::FinWait1 | State::LastAck)
             || (new == State::Close && socket.release == Release::Yes);
         let by = own_act.then(|| self.people.add(task));
-        let step = (at, word_for(old, new));
-        self.trail.add(step, Some(new), by, steps);
-        let write_seq = socket.sequences.write_seq;
+        self.note_step(at, word_for(old, new), by, steps);
         if new != State::Close {
             self.error_before = Some(socket.error);
         }
         match new {
             State::SynSent => self.opened_by = by,
             State::FinWait1 | State::LastAck => self.fin = by.map(|by| Fin::new(at, by, socket)),
-            State::CloseWait | State::Closing => self.peer_fin = Some(PeerFin { at, write_seq }),
+            State::CloseWait | State::Closing => {
+                self.written_by_peer_fin = Some(socket.sequences.write_seq);
+            }
             State::Close => {
                 self.exit = Some(Exit {
                     at,
@@ -166,23 +158,18 @@ impl Closed {
         }
     }
 
-    fn note_identity(&mut self, ends: Option<Ends>, netns: u32, socket: &Socket) {
-        let complete = |ends: Ends| ends.local.port() != 0 && ends.peer.port() != 0;
-        if let Some(ends) = ends
-            && (complete(ends) || !self.ends.is_some_and(complete))
-        {
-            self.ends = Some(ends);
+    fn note_identity(&mut self, change: &Change<'_>) {
+        self.ends.learn(change.ends);
+        if change.netns != 0 {
+            self.netns = change.netns;
         }
-        if netns != 0 {
-            self.netns = netns;
-        }
-        self.cgroup = socket.cgroup.or(self.cgroup);
-        self.cookie = socket.cookie.or(self.cookie);
+        self.cgroup = change.cgroup.or(self.cgroup);
+        self.cookie = change.cookie.or(self.cookie);
     }
 
     /// Ends the time in `state` at `at`.
     pub(super) fn leave(&mut self, state: State, at: Timestamp) {
-        let Some(since) = self.since.filter(|_| self.state == state) else {
+        let Some(since) = self.since().filter(|_| self.state == state) else {
             return;
         };
         let phase = match state {
@@ -207,10 +194,11 @@ impl Closed {
             return;
         }
         // close() finds a connection only where an earlier `tcp_disconnect` was refused.
-        self.teardown.disconnected = None;
+        self.force.forget_disconnect();
         if self.close_called.is_none() {
             let by = self.note_act(at, Word::CloseCalled, task, steps);
-            self.close_called = Some(CloseCall { at, by, timeout });
+            let may_block = timeout > 0;
+            self.close_called = Some(CloseCall { at, by, may_block });
         }
     }
 
@@ -228,14 +216,14 @@ impl Closed {
         if self.exit.is_some() {
             return;
         }
-        self.teardown.disconnected = None;
+        self.force.forget_disconnect();
         let event = if segment_is_reset == Some(false) {
             Word::DataAfterClose
         } else {
             Word::ResetReceived
         };
         self.note_event(at, event, steps);
-        self.reset_received = Some(ResetSeen {
+        self.force.add().reset_received = Some(ResetSeen {
             at,
             segment_is_reset,
         });
@@ -253,22 +241,13 @@ impl Closed {
             ResetSource::Reply | ResetSource::Minisock => Word::ResetReplied,
         };
         self.note_event(at, event, steps);
-        self.resets_sent = self.resets_sent.saturating_add(1);
-        if self.resets.len() >= Self::MOST_RESETS
-            && let Some(reply) = self.resets.iter().position(ResetFact::is_in_passing)
-        {
-            self.resets.remove(reply);
-        }
-        if self.resets.len() < Self::MOST_RESETS {
-            let (after_exit, state) = (self.exit.is_some(), self.state);
-            self.resets.push(ResetFact {
-                at,
-                source,
-                after_exit,
-                state,
-                reason,
-            });
-        }
+        self.force.add().add_reset(ResetFact {
+            at,
+            source,
+            after_exit: self.exit.is_some(),
+            state: self.state,
+            reason,
+        });
     }
 
     pub(super) fn note_disconnect(
@@ -280,7 +259,8 @@ impl Closed {
     ) {
         if self.exit.is_none() {
             let by = self.note_act(at, Word::Disconnected, task, steps);
-            self.teardown.disconnected = Some(Disconnect { at, by, has_socket });
+            let call = Disconnect { at, by, has_socket };
+            self.force.add().teardown.disconnected = Some(call);
         }
     }
 
@@ -300,32 +280,41 @@ impl Closed {
                 && change.at.since(call.at) < DOOMED
                 && (!inside_close || throws_away)
         };
-        self.teardown.disconnected.take_if(|call| !did_it(call));
+        if let Some(force) = self.force.change() {
+            force.teardown.disconnected.take_if(|call| !did_it(call));
+        }
     }
 
     pub(super) fn note_abort(&mut self, at: Timestamp, task: Task, steps: usize) {
-        self.teardown.aborted = Some(self.note_act(at, Word::Aborted, task, steps));
+        let by = self.note_act(at, Word::Aborted, task, steps);
+        self.force.add().teardown.aborted = Some(by);
     }
 
     pub(super) fn note_forgotten(&mut self, at: Timestamp, task: Task, steps: usize) {
-        self.teardown.forgotten = Some(self.note_act(at, Word::Forgotten, task, steps));
+        let by = self.note_act(at, Word::Forgotten, task, steps);
+        self.force.add().teardown.forgotten = Some(by);
     }
 
-    /// Keeps the first gap, but for a loss: after one, what was not seen proves nothing.
+    /// Keeps the first gap, but for a loss: after one, what was not seen proves nothing. A birth
+    /// that was not seen says the least.
     pub(super) fn note_gap(&mut self, gap: Gap) {
-        if self.gap.is_none() || gap == Gap::Loss {
+        if matches!(self.gap, None | Some(Gap::Birth)) || gap == Gap::Loss {
             self.gap = Some(gap);
         }
     }
 
     /// Something that nobody did, and that changed no state of the full socket.
     pub(super) fn note_event(&mut self, at: Timestamp, event: Word, steps: usize) {
-        self.trail.add((at, event), None, None, steps);
+        self.note_step(at, event, None, steps);
+    }
+
+    pub(super) fn note_step(&mut self, at: Timestamp, word: Word, by: Option<Who>, steps: usize) {
+        self.trail.add(self.first_at, (at, word), by, steps);
     }
 
     fn note_act(&mut self, at: Timestamp, event: Word, by: Task, steps: usize) -> Who {
         let by = self.people.add(by);
-        self.trail.add((at, event), None, Some(by), steps);
+        self.note_step(at, event, Some(by), steps);
         by
     }
 }
@@ -337,7 +326,7 @@ impl Fin {
             by,
             release: socket.release,
             receive_shut: socket.receive_shut,
-            linger: socket.linger,
+            lingers: socket.linger.is_some_and(|jiffies| jiffies > 0),
             write_seq: socket.sequences.write_seq,
         }
     }
@@ -348,9 +337,11 @@ fn word_for(old: State, new: State) -> Word {
         State::SynSent => Word::SynSent,
         State::SynRecv => Word::SynReceived,
         State::Established => Word::Established,
-        State::FinWait1 | State::LastAck => Word::FinSent,
+        State::FinWait1 => Word::FinSent,
+        State::LastAck => Word::FinAnswered,
         State::FinWait2 => Word::FinAcked,
-        State::CloseWait | State::Closing => Word::PeerFin,
+        State::CloseWait => Word::PeerFin,
+        State::Closing => Word::FinsCrossed,
         State::Close if old == State::SynSent => Word::ConnectEnded,
         State::Close => Word::Closed,
         State::TimeWait => Word::TimeWait,

@@ -9,8 +9,10 @@ use std::time::Duration;
 use crate::classify::Phase;
 use crate::event::{Body, Ends, ResetReason, SockId, State, Substate, Task, Timestamp, TwStatus};
 
-use super::closed::{Closed, Fate, Gap, Minisock, ResetSource};
+use super::closed::{Closed, Fate, Gap, Minisock};
+use super::compact::Compact;
 use super::due::Wait;
+use super::force::ResetSource;
 use super::table::{Found, Slot};
 use super::trail::Word;
 use super::{AFTER_EXIT, Output, ResetCause, Tracker};
@@ -28,16 +30,10 @@ impl Tracker {
     ) {
         let slot = self.live_slot(sock, at, State::FinWait2);
         self.with_slot(slot, |closed, steps| {
-            let fate = (substate == Substate::TimeWait).then_some((Fate::TimeWait, at));
-            closed.minisock = Some(Minisock {
-                at,
-                substate,
-                fate,
-                seen_starting: true,
-            });
+            closed.minisock = Some(Minisock::new(at, substate, true));
             let event = match substate {
                 Substate::FinWait2 => Word::MinisockStarted,
-                Substate::TimeWait => Word::TimeWait,
+                Substate::TimeWait => Word::MinisockMoved,
             };
             closed.note_event(at, event, steps);
         });
@@ -73,12 +69,12 @@ impl Tracker {
         };
         match answer {
             Some(TwStatus::Ack) if substate == Substate::TimeWait => {
-                self.decide(slot, Fate::TimeWait, at, Word::PeerFin);
+                self.decide(slot, Fate::TimeWait, at, Word::MinisockGotFin);
                 self.decided(slot, at);
             }
             // Only a minisock that was in TIME_WAIT before gives this answer there.
             Some(TwStatus::Syn) | None if substate == Substate::TimeWait => {
-                self.moved_unseen(slot, at, Word::TimeWait);
+                self.moved_unseen(slot, at, Word::MinisockMoved);
             }
             Some(TwStatus::Reset) => {
                 self.decide(slot, Fate::Answered, at, Word::DataAfterClose);
@@ -110,7 +106,7 @@ impl Tracker {
         ends: Option<Ends>,
         netns: u32,
     ) {
-        let by_ends = |ends| self.table.ends(netns, ends);
+        let by_ends = |ends| self.table.ends(netns, Compact::of(Some(ends)));
         match self
             .table
             .minisock(minisock)
@@ -135,11 +131,10 @@ impl Tracker {
     pub(super) fn minisock_aborted(&mut self, minisock: SockId, at: Timestamp, task: Task) {
         match self.table.minisock(minisock) {
             Some(slot) => {
-                if let Some(record) = self.table.record(slot) {
-                    record.aborted_at = Some(at);
-                }
                 self.with_slot(slot, |closed, _| {
-                    closed.teardown.aborted = Some(closed.people.add(task));
+                    let by = closed.people.add(task);
+                    let force = closed.force.add();
+                    (force.minisock_aborted, force.teardown.aborted) = (Some(at), Some(by));
                 });
             }
             None => self.time_waits.aborted(minisock, at),
@@ -175,9 +170,8 @@ impl Tracker {
             return;
         };
         record.minisock_gone = true;
-        let aborted = record
-            .aborted_at
-            .is_some_and(|aborted| at.since(aborted) < AFTER_EXIT);
+        let aborted = record.facts.force.get().minisock_aborted;
+        let aborted = aborted.is_some_and(|aborted| at.since(aborted) < AFTER_EXIT);
         match (record.facts.fate(), expired) {
             (Some(_), _) => self.decided(slot, at),
             (None, Some(true)) => {
@@ -213,9 +207,9 @@ impl Tracker {
     fn moved_unseen(&mut self, slot: Slot, at: Timestamp, event: Word) {
         let mut gap = None;
         self.with_slot(slot, |closed, steps| {
-            let undecided = closed.minisock.as_mut().filter(|it| it.fate.is_none());
+            let undecided = closed.minisock.as_mut().filter(|it| it.fate().is_none());
             if let Some(minisock) = undecided {
-                minisock.fate = Some((Fate::TimeWait, minisock.at));
+                minisock.decide(Fate::TimeWait, minisock.at);
                 gap = Some(Gap::Sequence);
                 closed.note_event(at, event, steps);
             }
@@ -237,7 +231,7 @@ impl Tracker {
             }
         }
         .unwrap_or_default();
-        let older = ends.and_then(|ends| self.table.ends(netns, ends));
+        let older = self.table.ends(netns, ends);
         if let Some(older) = older.filter(|older| Found::Record(*older) != by) {
             self.finalise(older, None);
         }
@@ -245,7 +239,11 @@ impl Tracker {
 
     fn note_minisock_reset(&mut self, slot: Slot, at: Timestamp, reason: Option<ResetReason>) {
         self.with_slot(slot, |closed, steps| {
-            let mut resets = closed.resets.iter_mut();
+            let mut resets = closed
+                .force
+                .change()
+                .into_iter()
+                .flat_map(|it| &mut it.resets);
             match resets.find(|reset| reset.source == ResetSource::Minisock) {
                 Some(told) => told.reason = reason.or_else(|| told.reason.take()),
                 None => closed.note_reset(at, ResetSource::Minisock, reason, steps),
@@ -257,23 +255,18 @@ impl Tracker {
     /// Writes down what became of a minisock, once; `Gone` gives way to what explains it.
     fn decide(&mut self, slot: Slot, fate: Fate, at: Timestamp, event: Word) {
         self.with_slot(slot, |closed, steps| {
-            let minisock = closed.minisock.get_or_insert_with(|| Minisock {
-                at: closed.exit.as_ref().map_or(at, |exit| exit.at),
-                substate: Substate::FinWait2,
-                fate: None,
-                seen_starting: false,
+            let minisock = closed.minisock.get_or_insert_with(|| {
+                let since = closed.exit.as_ref().map_or(at, |exit| exit.at);
+                Minisock::new(since, Substate::FinWait2, false)
             });
-            if minisock
-                .fate
-                .is_some_and(|(fate, _)| !matches!(fate, Fate::Gone { .. }))
-            {
-                return;
-            }
-            let first = minisock.fate.is_none();
-            let (started, decided) = (minisock.at, minisock.fate.map_or(at, |(_, gone)| gone));
-            minisock.fate = Some((fate, decided));
-            if first {
-                closed.add_time(Phase::FinWait2, decided.since(started));
+            let started = minisock.at;
+            match minisock.fate() {
+                None => {
+                    minisock.decide(fate, at);
+                    closed.add_time(Phase::FinWait2, at.since(started));
+                }
+                Some((Fate::Gone { .. }, gone)) => minisock.decide(fate, gone),
+                Some(_) => return,
             }
             closed.note_event(at, event, steps);
         });
@@ -282,7 +275,7 @@ impl Tracker {
 
 /// Where minisocks cannot be seen: whether one took over, because nothing else ends so.
 pub(super) fn must_have_started(closed: &Closed) -> bool {
-    let Some(socket) = closed.last_socket().filter(|_| !closed.sight.minisocks) else {
+    let Some(socket) = closed.last_socket().filter(|_| !closed.sight().minisocks) else {
         return false;
     };
     // A minisock takes the socket's place in the hash table first; one that was seen is told.
@@ -294,6 +287,6 @@ pub(super) fn must_have_started(closed: &Closed) -> bool {
         Some(State::Closing) => socket.sequences.snd_una == socket.sequences.write_seq,
         _ => false,
     };
-    let mut resets = closed.resets.iter();
+    let mut resets = closed.resets().iter();
     waits && closed.handover_due() && resets.all(|reset| reset.source == ResetSource::Minisock)
 }

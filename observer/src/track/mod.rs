@@ -6,10 +6,13 @@
 mod acts;
 mod cause;
 mod closed;
+mod compact;
 mod due;
 mod facts;
+mod force;
 mod minisock;
 mod open;
+mod people;
 mod phases;
 mod room;
 mod settle;
@@ -23,15 +26,13 @@ mod trail;
 #[cfg(test)]
 mod tests;
 
-pub use closed::{
-    CloseCall, Closed, Disconnect, Exit, Fate, Fin, Gap, Minisock, Origin, PeerFin, ResetFact,
-    ResetSeen, ResetSource, Teardown,
-};
-
+pub use closed::{CloseCall, Closed, Exit, Fate, Fin, Gap, Minisock, Origin};
+pub use force::{Disconnect, ResetFact, ResetSeen, ResetSource, Teardown};
+pub use people::Who;
 pub use phases::Phases;
 pub use stacks::{Opening, Stack};
 pub use standing::{Stage, Standing};
-pub use trail::{Step, Who};
+pub use trail::Step;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use crate::classify::ResetCause;
 use crate::event::{Body, Event, SockId, State, Timestamp};
 
+use compact::Compact;
 use stacks::Stacks;
 use table::{Found, Slot, Table};
 use time_wait::TimeWaits;
@@ -92,9 +94,9 @@ impl Limits {
 /// Connections that are tracked at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tracked {
-    /// Those of which no more is known than that they are open.
+    /// Those of which no more is known than that they are open, or that the peer closed them.
     pub open: usize,
-    /// Those that close, or that more is known of.
+    /// Those that close here, or that more is known of.
     pub closing: usize,
 }
 
@@ -200,7 +202,7 @@ pub struct Tracker {
     )]
     spare: Vec<Box<Closed>>,
     /// Pointers of the latest connections that were final before their socket was destroyed.
-    recent: VecDeque<(SockId, Timestamp)>,
+    recent: VecDeque<(SockId, Compact, Timestamp)>,
     /// Pointers of the latest children that died before anybody could see them.
     stillborn: VecDeque<(SockId, Timestamp)>,
     stacks: Stacks,
@@ -261,7 +263,7 @@ impl Tracker {
                 open.opened_from(opening);
             }
         } else {
-            self.with(sock, |closed, _| closed.opening = opening);
+            self.with(sock, |closed, _| closed.opening = opening.map(Box::new));
         }
     }
 
@@ -301,6 +303,11 @@ impl Tracker {
             self.outputs = VecDeque::new();
         }
         output
+    }
+
+    /// Keeps as many steps of each timeline from here on; what is left out is marked.
+    pub fn keep_steps(&mut self, steps: usize) {
+        self.limits.steps = steps;
     }
 
     /// Connections tracked now.
@@ -361,7 +368,7 @@ impl Tracker {
         }
         // A child that dies before it is established shows itself in SYN_RECV first.
         let origin = if state == State::SynRecv {
-            Origin::Accepted(at)
+            Origin::Accepted
         } else {
             Origin::Unseen
         };

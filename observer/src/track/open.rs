@@ -1,15 +1,17 @@
-//! A connection that is open, and of which nothing else is to be said yet.
+//! A connection that this host has not begun to close, and of which nothing else is to be said yet.
 //!
-//! There may be a million of them, so this holds what they have in common and no more. What
-//! begins to close, or does anything else, goes on as a [`Closed`] that says the same.
+//! There may be a million of them, so this holds what they have in common and no more: that the
+//! peer closed, too, as what leaks in CLOSE_WAIT may be very many. What begins to close here, or
+//! does anything else, goes on as a [`Closed`] that says the same.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroU64;
 
 use crate::classify::Phase;
-use crate::event::{Comm, Ends, SockId, State, Task, Timestamp};
+use crate::event::{Comm, SockId, State, Task, Timestamp};
 
 use super::Sight;
 use super::closed::{Closed, Origin};
+use super::compact::Compact;
 use super::facts::Change;
 use super::stacks::Opening;
 use super::standing::{Stage, Standing};
@@ -43,10 +45,10 @@ pub(super) struct Open {
     first_at: Timestamp,
     /// When it was established as a client, or accepted as a server.
     later: Timestamp,
-    /// 0 is none.
-    cgroup: u64,
-    /// 0 is none.
-    cookie: u64,
+    /// When the peer's FIN came, if it is shut.
+    fin_at: Timestamp,
+    cgroup: Option<NonZeroU64>,
+    cookie: Option<NonZeroU64>,
     opening: Option<Box<Opening>>,
     /// Who opened it, if `opened` says that somebody did.
     pid: u32,
@@ -54,53 +56,12 @@ pub(super) struct Open {
     opened: Opened,
     ends: Compact,
     netns: u32,
+    /// The end of what the application had written by the peer's FIN.
+    write_seq: u32,
     error: u16,
     progress: Progress,
-}
-
-/// Both ends in as few bytes as can be: IPv4 as the IPv6 addresses that map it. Both ports are 0
-/// where they are not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Compact {
-    local: [u8; 16],
-    peer: [u8; 16],
-    local_port: u16,
-    peer_port: u16,
-}
-
-impl Compact {
-    fn of(ends: Option<Ends>) -> Self {
-        ends.map_or_else(Self::default, |ends| Self {
-            local: mapped(ends.local),
-            peer: mapped(ends.peer),
-            local_port: ends.local.port(),
-            peer_port: ends.peer.port(),
-        })
-    }
-
-    fn ends(self) -> Option<Ends> {
-        let known = self.local_port != 0 || self.peer_port != 0;
-        let end = |address, port| SocketAddr::new(Ipv6Addr::from(address).to_canonical(), port);
-        known.then(|| Ends {
-            local: end(self.local, self.local_port),
-            peer: end(self.peer, self.peer_port),
-        })
-    }
-
-    const fn is_complete(self) -> bool {
-        self.local_port != 0 && self.peer_port != 0
-    }
-
-    const fn is_known(self) -> bool {
-        self.local_port != 0 || self.peer_port != 0
-    }
-}
-
-fn mapped(end: SocketAddr) -> [u8; 16] {
-    match end {
-        SocketAddr::V4(end) => end.ip().to_ipv6_mapped().octets(),
-        SocketAddr::V6(end) => end.ip().octets(),
-    }
+    /// The peer's FIN came.
+    shut: bool,
 }
 
 impl Open {
@@ -111,21 +72,23 @@ impl Open {
             (State::SynRecv, State::Established) => Progress::Answered,
             _ => return None,
         };
-        let socket = change.socket;
         let mut open = Self {
             sock,
             first_at: change.at,
             later: change.at,
-            cgroup: socket.cgroup.unwrap_or(0),
-            cookie: socket.cookie.unwrap_or(0),
+            fin_at: change.at,
+            cgroup: change.cgroup,
+            cookie: change.cookie,
             opening: None,
             pid: 0,
             comm: Comm::default(),
             opened: Opened::Nobody,
-            ends: Compact::of(change.ends),
+            ends: change.ends,
             netns: change.netns,
-            error: socket.error,
+            write_seq: 0,
+            error: change.socket.error,
             progress,
+            shut: false,
         };
         if progress == Progress::Connecting {
             open.opened_by(change.task);
@@ -154,30 +117,53 @@ impl Open {
         self.sock
     }
 
-    /// Takes the change from SYN_SENT to ESTABLISHED; false if it is another.
+    /// Takes the change from SYN_SENT to ESTABLISHED; false if it is another, or that of another
+    /// connection.
     pub(super) fn establish(&mut self, change: &Change<'_>) -> bool {
         let follows = (change.old, change.new) == (State::SynSent, State::Established);
-        if self.progress != Progress::Connecting || !follows {
+        let other_peer = change.ends.differ_in_peer(self.ends);
+        if self.progress != Progress::Connecting || !follows || other_peer {
             return false;
         }
-        let ends = Compact::of(change.ends);
-        if ends.is_known() && (ends.is_complete() || !self.ends.is_complete()) {
-            self.ends = ends;
-        }
-        if change.netns != 0 {
-            self.netns = change.netns;
-        }
-        self.cgroup = change.socket.cgroup.unwrap_or(self.cgroup);
-        self.cookie = change.socket.cookie.unwrap_or(self.cookie);
-        self.error = change.socket.error;
+        self.note(change);
         self.later = change.at;
         self.progress = Progress::Connected;
         true
     }
 
+    /// Takes the change from ESTABLISHED to CLOSE_WAIT; false if it is another, or that of another
+    /// connection.
+    pub(super) fn shut(&mut self, change: &Change<'_>) -> bool {
+        let follows = (change.old, change.new) == (State::Established, State::CloseWait);
+        let another = self.ends.differ(change.ends);
+        if self.state() != State::Established || !follows || another {
+            return false;
+        }
+        self.note(change);
+        self.fin_at = change.at;
+        self.write_seq = change.socket.sequences.write_seq;
+        self.shut = true;
+        true
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut
+    }
+
+    /// What every change tells.
+    fn note(&mut self, change: &Change<'_>) {
+        self.ends.learn(change.ends);
+        if change.netns != 0 {
+            self.netns = change.netns;
+        }
+        self.cgroup = change.cgroup.or(self.cgroup);
+        self.cookie = change.cookie.or(self.cookie);
+        self.error = change.socket.error;
+    }
+
     /// Takes what a process accepted; false if that cannot be.
     pub(super) fn accept(&mut self, at: Timestamp, task: Task) -> bool {
-        let waits = self.progress == Progress::Answered;
+        let waits = self.progress == Progress::Answered && !self.shut;
         if waits {
             self.later = at;
             self.opened_by(task);
@@ -192,18 +178,27 @@ impl Open {
     }
 
     /// Its network namespace and ends.
-    pub(super) fn place(&self) -> (u32, Option<Ends>) {
-        (self.netns, self.ends.ends())
+    pub(super) fn place(&self) -> (u32, Compact) {
+        (self.netns, self.ends)
     }
 
     fn state(&self) -> State {
         match self.progress {
+            _ if self.shut => State::CloseWait,
             Progress::Connecting => State::SynSent,
             Progress::Connected | Progress::Answered | Progress::Accepted => State::Established,
         }
     }
 
     fn since(&self) -> Timestamp {
+        if self.shut {
+            self.fin_at
+        } else {
+            self.open_since()
+        }
+    }
+
+    fn open_since(&self) -> Timestamp {
         match self.progress {
             Progress::Connected => self.later,
             Progress::Connecting | Progress::Answered | Progress::Accepted => self.first_at,
@@ -212,13 +207,14 @@ impl Open {
 
     fn origin(&self) -> Origin {
         match self.progress {
-            Progress::Connecting | Progress::Connected => Origin::Connected(self.first_at),
-            Progress::Answered | Progress::Accepted => Origin::Accepted(self.first_at),
+            Progress::Connecting | Progress::Connected => Origin::Connected,
+            Progress::Answered | Progress::Accepted => Origin::Accepted,
         }
     }
 
     fn came_from(&self) -> State {
         match self.progress {
+            _ if self.shut => State::Established,
             Progress::Connecting => State::Close,
             Progress::Connected => State::SynSent,
             Progress::Answered | Progress::Accepted => State::SynRecv,
@@ -228,32 +224,39 @@ impl Open {
     /// Writes all that is known of it into `facts`, whatever they said before.
     pub(super) fn tell(&mut self, facts: &mut Closed, sight: Sight, steps: usize) {
         facts.begin(sight, self.origin(), self.first_at, self.state());
-        (facts.came_from, facts.since) = (Some(self.came_from()), Some(self.since()));
-        (facts.ends, facts.netns) = (self.ends.ends(), self.netns);
-        facts.cgroup = (self.cgroup != 0).then_some(self.cgroup);
-        facts.cookie = (self.cookie != 0).then_some(self.cookie);
+        (facts.came_from, facts.since) = (Some(self.came_from()), Some(self.since()).into());
+        (facts.ends, facts.netns) = (self.ends, self.netns);
+        (facts.cgroup, facts.cookie) = (self.cgroup, self.cookie);
         facts.opened_by = self.opener().map(|task| facts.people.add(task));
-        facts.opening = self.opening.take().map(|it| *it);
+        facts.opening = self.opening.take();
         facts.error_before = Some(self.error);
         let (first, later, by) = (self.first_at, self.later, facts.opened_by);
-        let established = Some(State::Established);
-        let trail = &mut facts.trail;
         match self.progress {
             Progress::Connecting | Progress::Connected => {
-                trail.add((first, Word::SynSent), Some(State::SynSent), by, steps);
+                facts.note_step(first, Word::SynSent, by, steps);
             }
             Progress::Answered | Progress::Accepted => {
-                trail.add((first, Word::Established), established, None, steps);
+                facts.note_step(first, Word::Established, None, steps);
             }
         }
         match self.progress {
             Progress::Connected => {
-                trail.add((later, Word::Established), established, None, steps);
+                facts.note_step(later, Word::Established, None, steps);
                 facts.add_time(Phase::Connecting, later.since(first));
             }
-            Progress::Accepted => trail.add((later, Word::Accepted), None, by, steps),
+            Progress::Accepted => facts.note_step(later, Word::Accepted, by, steps),
             Progress::Connecting | Progress::Answered => {}
         }
+        if self.shut {
+            self.tell_fin(facts, steps);
+        }
+    }
+
+    fn tell_fin(&self, facts: &mut Closed, steps: usize) {
+        let at = self.fin_at;
+        facts.add_time(Phase::Established, at.since(self.open_since()));
+        facts.note_step(at, Word::PeerFin, None, steps);
+        facts.written_by_peer_fin = Some(self.write_seq);
     }
 
     /// As an answer to the census; `None` if it is not meant.
@@ -266,7 +269,7 @@ impl Open {
             first_at: self.first_at,
             netns: self.netns,
             ends,
-            cookie: (self.cookie != 0).then_some(self.cookie),
+            cookie: self.cookie.map(NonZeroU64::get),
             state: self.state(),
             since: self.since(),
             origin: self.origin(),
@@ -282,4 +285,4 @@ impl Open {
     }
 }
 
-const _: () = assert!(size_of::<Open>() <= 112);
+const _: () = assert!(size_of::<Open>() <= 128);

@@ -10,6 +10,9 @@ use super::table::{Found, OpenSlot, Slot};
 /// Memory of ended connections that is kept for the next, at most 2 MiB.
 const SPARE: usize = 1024;
 
+/// Connections that the peer closed, passed over in search of one to give up.
+const PASSED_OVER: usize = 16;
+
 impl Tracker {
     /// Takes back what [`Output::Closed`](super::Output::Closed) gave, so that the next connection needs no new memory.
     pub fn reuse(&mut self, mut closed: Box<Closed>) {
@@ -72,12 +75,25 @@ impl Tracker {
     /// Starts an open connection for a pointer that has none, making room first.
     pub(super) fn start_open(&mut self, open: Open) -> OpenSlot {
         while self.table.opens().len() >= self.limits.connections.max(1) {
-            let Some(oldest) = self.table.oldest_open() else {
+            let Some(oldest) = self.oldest_idle() else {
                 break;
             };
             self.table.remove_open(oldest);
             self.evictions += 1;
         }
         self.table.insert_open(open)
+    }
+
+    /// The oldest open connection, but what the peer closed goes after what is merely open: it may
+    /// be a leak. The oldest goes all the same where one looks after so many of those.
+    fn oldest_idle(&mut self) -> Option<OpenSlot> {
+        for _ in 0..PASSED_OVER {
+            let oldest = self.table.oldest_open()?;
+            if !self.table.open(oldest)?.is_shut() {
+                return Some(oldest);
+            }
+            self.table.touch_open(oldest);
+        }
+        self.table.oldest_open()
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crate::event::{Body, Release, SockId, State, Substate, Timestamp};
 
-use super::closed::{Closed, Fate, Gap, Origin, Teardown};
+use super::closed::{Closed, Fate, Gap, Origin};
+use super::compact::Compact;
 use super::due::Wait;
 use super::facts::Change;
+use super::force::Teardown;
 use super::minisock::must_have_started;
 use super::open::Open;
 use super::table::{Found, OpenSlot, Slot};
@@ -49,6 +51,8 @@ impl Tracker {
             task,
             ends,
             netns,
+            cgroup,
+            cookie,
             ref socket,
         } = body
         else {
@@ -59,12 +63,15 @@ impl Tracker {
             old,
             new,
             task,
-            ends,
+            ends: Compact::of(ends),
             netns,
+            cgroup,
+            cookie,
             socket,
         };
         let known = match self.table.find(sock) {
             Some(Found::Open(at)) if self.established(at, &change) => return,
+            Some(Found::Open(at)) if self.table.shut(at, &change) => return,
             Some(Found::Open(at)) => self.promote(at),
             Some(Found::Record(slot)) => Some(slot),
             None => None,
@@ -124,21 +131,20 @@ impl Tracker {
             let facts = &record.facts;
             let same_change = (facts.came_from, facts.state) == (Some(change.old), change.new)
                 && facts
-                    .since
+                    .since()
                     .is_some_and(|since| change.at.since(since) < REPEATED_WITHIN)
-                && (change.ends.is_none() || facts.ends.is_none() || change.ends == facts.ends);
+                && (!change.ends.is_known() || !facts.ends.is_known() || change.ends == facts.ends);
             same_change || (facts.born_at() == Some(change.at) && change.is_first())
         })
     }
 
     /// The last change of a connection that is final already, told a second time.
     fn is_told_again(&self, sock: SockId, origin: Origin, change: &Change<'_>) -> bool {
-        origin == Origin::Unseen
-            && change.new == State::Close
-            && self
-                .recent
-                .iter()
-                .any(|(recent, at)| *recent == sock && change.at.since(*at) < REPEATED_WITHIN)
+        let told = |(recent, ends, at): &(SockId, Compact, Timestamp)| {
+            let same_ends = !ends.is_known() || !change.ends.is_known() || *ends == change.ends;
+            *recent == sock && same_ends && change.at.since(*at) < REPEATED_WITHIN
+        };
+        origin == Origin::Unseen && change.new == State::Close && self.recent.iter().any(told)
     }
 
     /// The one change of a child that nobody saw. It may be told a second time, but not once
@@ -159,7 +165,16 @@ impl Tracker {
         let Some(record) = self.table.record(slot) else {
             return true;
         };
+        // Its birth may be one of those that are left out.
+        let before = record.facts.ends;
+        // Until the kernel chooses a port, that of another connect before may stand there.
+        let other_ends = if record.facts.state == State::SynSent {
+            change.ends.differ_in_peer(before)
+        } else {
+            change.ends.differ(before)
+        };
         change.new == State::SynSent
+            || other_ends
             || record.facts.exit.is_some()
             || (change.old == State::SynRecv && record.facts.state != State::SynRecv)
     }
@@ -216,6 +231,12 @@ impl Tracker {
     }
 
     pub(super) fn destroyed(&mut self, sock: SockId) {
+        self.let_go(sock);
+        // What comes of this pointer from here on is another connection.
+        self.recent.retain(|(recent, ..)| *recent != sock);
+    }
+
+    fn let_go(&mut self, sock: SockId) {
         let Some(slot) = self.slot(sock) else {
             return self.stillborn.retain(|(told, _)| *told != sock);
         };
@@ -257,7 +278,7 @@ impl Tracker {
         };
         if let (Some(sock), Some(exit)) = (sock, &closed.exit) {
             self.recent.truncate(RECENT - 1);
-            self.recent.push_front((sock, exit.at));
+            self.recent.push_front((sock, closed.ends, exit.at));
         }
         if self.last_loss.is_some_and(|loss| loss >= closed.first_at) {
             closed.note_gap(Gap::Loss);
@@ -273,7 +294,7 @@ impl Tracker {
                 .push_back(Output::MinisockStarted { netns, at });
         }
         // Without a state change nothing says that there was a connection to end.
-        let was_one = closed.since.is_some() || closed.minisock.is_some();
+        let was_one = closed.since().is_some() || closed.minisock.is_some();
         if was_one && !lost_a_race(&closed) {
             self.outputs.push_back(Output::Closed(closed));
         } else {
@@ -300,8 +321,8 @@ fn origin_of(change: &Change<'_>) -> Option<Origin> {
         return None;
     }
     Some(match (change.old, change.new) {
-        (_, State::SynSent) => Origin::Connected(change.at),
-        (State::SynRecv, _) => Origin::Accepted(change.at),
+        (_, State::SynSent) => Origin::Connected,
+        (State::SynRecv, _) => Origin::Accepted,
         _ => Origin::Unseen,
     })
 }
@@ -315,8 +336,8 @@ fn lost_a_race(closed: &Closed) -> bool {
         exit.from == State::SynRecv
             && exit.at == closed.first_at
             && untouched
-            && closed.resets.is_empty()
-            && closed.teardown == Teardown::default()
+            && closed.resets().is_empty()
+            && *closed.teardown() == Teardown::default()
     })
 }
 
@@ -339,7 +360,7 @@ fn outlook(closed: &Closed) -> Outlook {
     let Some(socket) = closed.last_socket() else {
         return Outlook::UntilDestroyed;
     };
-    if !closed.handover_due() || !closed.resets.is_empty() {
+    if !closed.handover_due() || !closed.resets().is_empty() {
         return Outlook::UntilDestroyed;
     }
     if socket.hashed == Some(true) {

@@ -3,6 +3,8 @@
 //! Takes a place to go on from; gives some [`Standing`]s at a time, so that nobody waits long
 //! for it however many there are. Forgets what the kernel no longer has.
 
+use std::num::NonZeroU64;
+
 use crate::event::{Ends, SockId, State, Task, Timestamp};
 
 use super::closed::{Gap, Origin};
@@ -71,8 +73,8 @@ impl Standing {
             return None;
         }
         // A connect that began without a port has one by now that no event has told.
-        let ends = facts.ends.filter(|ends| ends.local.port() != 0)?;
-        let since = facts.since?;
+        let ends = facts.ends().filter(|ends| ends.local.port() != 0)?;
+        let since = facts.since()?;
         let closed = facts.close_called.as_ref().map(|call| call.by);
         let closed_by = closed.or_else(|| facts.fin.as_ref().map(|fin| fin.by));
         Some(Self {
@@ -80,13 +82,13 @@ impl Standing {
             first_at: facts.first_at,
             netns: facts.netns,
             ends,
-            cookie: facts.cookie,
+            cookie: facts.cookie.map(NonZeroU64::get),
             state: facts.state,
             since,
             origin: facts.origin,
             opened_by: facts.opened_by.map(|who| facts.task(who)),
             closed_by: closed_by.map(|who| facts.task(who)),
-            opening: facts.opening.clone(),
+            opening: facts.opening.as_deref().cloned(),
         })
     }
 }
@@ -102,6 +104,8 @@ impl Tracker {
     ) -> (Vec<Standing>, Option<usize>) {
         let first = match stage {
             Stage::Open => 0,
+            // What the peer closed is there.
+            Stage::Closing if self.table.any_shut() => 0,
             Stage::Closing => RECORDS,
         };
         let from = from.max(first);
@@ -135,7 +139,7 @@ impl Tracker {
         let facts = &self.table.record(slot)?.facts;
         let same = facts.first_at == ghost.first_at
             && facts.state == ghost.state
-            && facts.since == Some(ghost.since)
+            && facts.since() == Some(ghost.since)
             && facts.exit.is_none();
         same.then_some(slot)
     }

@@ -6,13 +6,16 @@
 //! The pointers of sockets are the kernel's, so that nobody outside chooses them and a
 //! multiplication hashes them well. The ends are anybody's: their hash has a random key.
 
-use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashTable};
+use std::hash::BuildHasher as _;
 
-use crate::event::{Ends, SockId, Task, Timestamp};
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::event::{SockId, Task, Timestamp};
 
 use super::Closed;
+use super::compact::{Compact, MaybeSock};
 use super::due::{Due, Wait, Waiting};
+use super::facts::Change;
 use super::open::Open;
 use super::slab::Slab;
 
@@ -41,11 +44,9 @@ pub(super) enum Found {
 pub(super) struct Record {
     /// What is known of it.
     pub(super) facts: Box<Closed>,
-    /// When an administrator asked to destroy its minisock; an older kernel may refuse.
-    pub(super) aborted_at: Option<Timestamp>,
+    sock: MaybeSock,
+    minisock: MaybeSock,
     pub(super) waiting: Option<Waiting>,
-    sock: Option<SockId>,
-    minisock: Option<SockId>,
     /// A reset in answer to a segment may follow after `Destroyed`.
     pub(super) awaits_reply: bool,
     /// Its minisock is gone.
@@ -58,10 +59,9 @@ impl Record {
     fn new(sock: SockId, facts: Box<Closed>) -> Self {
         Self {
             facts,
-            aborted_at: None,
+            sock: Some(sock).into(),
+            minisock: MaybeSock::NONE,
             waiting: None,
-            sock: Some(sock),
-            minisock: None,
             awaits_reply: false,
             minisock_gone: false,
             by_ends: false,
@@ -70,7 +70,7 @@ impl Record {
 
     /// The pointer that leads to it, as long as that means this connection.
     pub(super) fn sock(&self) -> Option<SockId> {
-        self.sock
+        self.sock.get()
     }
 
     /// Whether its ends lead to it.
@@ -102,14 +102,19 @@ impl Place {
     }
 }
 
+const _: () = assert!(size_of::<Option<Record>>() <= 48);
+
 /// All connections.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     opens: Slab<Open>,
+    /// How many of them the peer closed.
+    shut: usize,
     records: Slab<Record>,
     socks: HashTable<Place>,
     minisocks: HashTable<Slot>,
-    by_ends: HashMap<(u32, Ends), Slot>,
+    by_ends: HashTable<Slot>,
+    key_of_ends: DefaultHashBuilder,
     due: Due,
 }
 
@@ -122,12 +127,18 @@ const fn hash(sock: SockId) -> u64 {
 fn sock_at(opens: &Slab<Open>, records: &Slab<Record>, place: Place) -> Option<SockId> {
     match place.found() {
         Found::Open(at) => opens.get(at.0).map(Open::sock),
-        Found::Record(at) => records.get(at.0)?.sock,
+        Found::Record(at) => records.get(at.0)?.sock.get(),
     }
 }
 
 fn minisock_at(records: &Slab<Record>, slot: Slot) -> Option<SockId> {
-    records.get(slot.0)?.minisock
+    records.get(slot.0)?.minisock.get()
+}
+
+/// The namespace and the ends of a record.
+fn ends_at(records: &Slab<Record>, slot: Slot) -> Option<(u32, Compact)> {
+    let facts = &records.get(slot.0)?.facts;
+    facts.ends.is_known().then_some((facts.netns, facts.ends))
 }
 
 fn hash_of(sock: Option<SockId>) -> u64 {
@@ -154,8 +165,11 @@ impl Table {
         self.minisocks.find(hash(minisock), same).copied()
     }
 
-    pub(super) fn ends(&self, netns: u32, ends: Ends) -> Option<Slot> {
-        self.by_ends.get(&(netns, ends)).copied()
+    pub(super) fn ends(&self, netns: u32, ends: Compact) -> Option<Slot> {
+        let wanted = (netns, ends);
+        let same = |slot: &Slot| ends_at(&self.records, *slot) == Some(wanted);
+        let hash = self.key_of_ends.hash_one(wanted);
+        self.by_ends.find(hash, same).copied()
     }
 
     /// Whether any ends lead to a record.
@@ -175,6 +189,28 @@ impl Table {
             self.opens.touch(at.0);
         }
         took
+    }
+
+    /// The peer closes an open connection; false if that is not the change.
+    pub(super) fn shut(&mut self, at: OpenSlot, change: &Change<'_>) -> bool {
+        let open = self.opens.get_mut(at.0);
+        let took = open.is_some_and(|open| open.shut(change));
+        if took {
+            self.shut += 1;
+            self.opens.touch(at.0);
+        }
+        took
+    }
+
+    /// Whether the peer closed any of the open connections.
+    pub(super) fn any_shut(&self) -> bool {
+        self.shut > 0
+    }
+
+    fn take_open(&mut self, at: OpenSlot) -> Option<Open> {
+        let open = self.opens.remove(at.0)?;
+        self.shut -= usize::from(open.is_shut());
+        Some(open)
     }
 
     pub(super) fn record(&mut self, slot: Slot) -> Option<&mut Record> {
@@ -212,13 +248,13 @@ impl Table {
         if let Some(place) = place {
             *place = Place::of(Found::Record(slot));
         }
-        self.opens.remove(at.0);
+        self.take_open(at);
         Some(slot)
     }
 
     /// Takes an open connection out.
     pub(super) fn remove_open(&mut self, at: OpenSlot) {
-        if let Some(open) = self.opens.remove(at.0) {
+        if let Some(open) = self.take_open(at) {
             self.unlead(open.sock(), Found::Open(at));
         }
     }
@@ -227,19 +263,27 @@ impl Table {
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Box<Closed>> {
         self.due.remove(&mut self.records, slot.0);
         let record = self.records.remove(slot.0)?;
-        if let Some(sock) = record.sock {
+        if let Some(sock) = record.sock.get() {
             self.unlead(sock, Found::Record(slot));
         }
-        if let Some(minisock) = record.minisock {
+        if let Some(minisock) = record.minisock.get() {
             self.unlead_minisock(minisock, slot);
         }
-        if let Some(ends) = record.facts.ends.filter(|_| record.by_ends) {
-            self.by_ends.remove(&(record.facts.netns, ends));
-            if self.by_ends.is_empty() && self.by_ends.capacity() > MOST_KEPT {
-                self.by_ends = HashMap::new();
-            }
+        if record.by_ends {
+            self.unlead_ends((record.facts.netns, record.facts.ends), slot);
         }
         Some(record.facts)
+    }
+
+    fn unlead_ends(&mut self, ends: (u32, Compact), slot: Slot) {
+        let hash = self.key_of_ends.hash_one(ends);
+        let entry = self.by_ends.find_entry(hash, |it| *it == slot);
+        if let Ok(entry) = entry {
+            entry.remove();
+        }
+        if self.by_ends.is_empty() && self.by_ends.capacity() > MOST_KEPT {
+            self.by_ends = HashTable::new();
+        }
     }
 
     fn unlead(&mut self, sock: SockId, found: Found) {
@@ -265,8 +309,12 @@ impl Table {
 
     /// The pointer of the full socket may mean another connection from here on.
     pub(super) fn forget_sock(&mut self, slot: Slot) {
-        if let Some(sock) = self.record(slot).and_then(|record| record.sock.take()) {
-            self.unlead(sock, Found::Record(slot));
+        let Some(record) = self.record(slot) else {
+            return;
+        };
+        let before = std::mem::replace(&mut record.sock, MaybeSock::NONE);
+        if let Some(before) = before.get() {
+            self.unlead(before, Found::Record(slot));
         }
     }
 
@@ -275,7 +323,8 @@ impl Table {
         let Some(record) = self.record(slot) else {
             return;
         };
-        if let Some(before) = record.minisock.replace(minisock) {
+        let before = std::mem::replace(&mut record.minisock, Some(minisock).into());
+        if let Some(before) = before.get() {
             self.unlead_minisock(before, slot);
         }
         let records = &self.records;
@@ -285,14 +334,17 @@ impl Table {
 
     /// Lets its ends lead to the record, unless they lead to another already.
     pub(super) fn name_ends(&mut self, slot: Slot) {
-        let Some(record) = self.records.get_mut(slot.0) else {
+        let Some((netns, ends)) = ends_at(&self.records, slot) else {
             return;
         };
-        let Some(ends) = record.facts.ends else {
+        if self.ends(netns, ends).is_some() {
             return;
-        };
-        if let Entry::Vacant(entry) = self.by_ends.entry((record.facts.netns, ends)) {
-            entry.insert(slot);
+        }
+        let (records, key) = (&self.records, &self.key_of_ends);
+        let rehash = |slot: &Slot| ends_at(records, *slot).map_or(0, |it| key.hash_one(it));
+        let hash = key.hash_one((netns, ends));
+        self.by_ends.insert_unique(hash, slot, rehash);
+        if let Some(record) = self.records.get_mut(slot.0) {
             record.by_ends = true;
         }
     }

@@ -1,104 +1,63 @@
-//! What happened to a connection, in order, and who had to do with it.
+//! What happened to a connection, in order, and who did it.
 //!
-//! Takes steps; gives them back. A step takes 16 bytes: its word is a number, and each task is
-//! kept once for a connection and named by its place. Bounded: beyond the most, steps are counted.
+//! Takes steps; gives them back. A step takes two bytes for what it was and who did it, and as
+//! many as it needs for how long after the first event it was: seven together, in the first
+//! eighteen minutes. Bounded: beyond the most, steps are counted.
+
+use smallvec::SmallVec;
 
 use crate::event::{State, Task, Timestamp};
 
-/// A task that had to do with a connection: its place among those.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Who(u8);
-
-/// Different tasks kept of a connection. A new one beyond takes the place of the last but one; the
-/// last is for whoever ran when the connection went to CLOSE, and may have nothing to do with it.
-const MOST_TASKS: usize = 48;
-
-/// The tasks that had to do with a connection, each once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct People {
-    /// Most connections have to do with one.
-    first: Option<Task>,
-    more: Vec<Task>,
-}
-
-impl People {
-    /// One who acted on it.
-    pub(super) fn add(&mut self, task: Task) -> Who {
-        self.keep(task, MOST_TASKS - 2)
-    }
-
-    /// Whoever ran when it went to CLOSE.
-    pub(super) fn add_at_exit(&mut self, task: Task) -> Who {
-        self.keep(task, MOST_TASKS - 1)
-    }
-
-    /// At the end, or in the place before `most` where that many are kept beside the first.
-    fn keep(&mut self, task: Task, most: usize) -> Who {
-        if *self.first.get_or_insert(task) == task {
-            return Who(0);
-        }
-        let known = self.more.iter().position(|it| *it == task);
-        let place = known.unwrap_or_else(|| {
-            let place = self.more.len().min(most - 1);
-            match self.more.get_mut(place) {
-                Some(before) => *before = task,
-                None => self.more.push(task),
-            }
-            place
-        });
-        Who(u8::try_from(place + 1).unwrap_or(u8::MAX))
-    }
-
-    pub(super) fn task(&self, who: Who) -> Task {
-        let more = || self.more.get(usize::from(who.0).checked_sub(1)?).copied();
-        let task = if who.0 == 0 { self.first } else { more() };
-        task.unwrap_or_default()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.first = None;
-        self.more.clear();
-    }
-}
+use super::people::{People, Who};
 
 macro_rules! words {
-    ($($word:ident = $label:literal,)+) => {
-        /// What a step was.
+    ($($word:ident = $label:literal, $state:expr;)+) => {
+        /// What a step was, and the state afterwards if it changed that.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Word { $($word,)+ }
 
         impl Word {
-            pub(super) const fn label(self) -> &'static str {
+            const ALL: &[Self] = &[$(Self::$word),+];
+
+            const fn label(self) -> &'static str {
                 match self { $(Self::$word => $label,)+ }
+            }
+
+            const fn state(self) -> Option<State> {
+                match self { $(Self::$word => $state,)+ }
             }
         }
     };
 }
 
 words! {
-    SynSent = "syn_sent",
-    SynReceived = "syn_received",
-    Established = "established",
-    FinSent = "fin_sent",
-    FinAcked = "fin_acked",
-    PeerFin = "peer_fin",
-    ConnectEnded = "connect_ended",
-    Closed = "closed",
-    TimeWait = "time_wait",
-    Listening = "listening",
-    Requested = "requested",
-    CloseCalled = "close_called",
-    Accepted = "accepted",
-    DataAfterClose = "data_after_close",
-    ResetReceived = "reset_received",
-    ResetSent = "reset_sent",
-    ResetReplied = "reset_replied",
-    Disconnected = "disconnected",
-    Aborted = "aborted",
-    Forgotten = "forgotten",
-    MinisockStarted = "minisock_started",
-    MinisockEnded = "minisock_ended",
-    FinWait2Expired = "fin_wait2_expired",
+    SynSent = "syn_sent", Some(State::SynSent);
+    SynReceived = "syn_received", Some(State::SynRecv);
+    Established = "established", Some(State::Established);
+    FinSent = "fin_sent", Some(State::FinWait1);
+    FinAnswered = "fin_sent", Some(State::LastAck);
+    FinAcked = "fin_acked", Some(State::FinWait2);
+    PeerFin = "peer_fin", Some(State::CloseWait);
+    FinsCrossed = "peer_fin", Some(State::Closing);
+    ConnectEnded = "connect_ended", Some(State::Close);
+    Closed = "closed", Some(State::Close);
+    TimeWait = "time_wait", Some(State::TimeWait);
+    Listening = "listening", Some(State::Listen);
+    Requested = "requested", Some(State::NewSynRecv);
+    CloseCalled = "close_called", None;
+    Accepted = "accepted", None;
+    DataAfterClose = "data_after_close", None;
+    ResetReceived = "reset_received", None;
+    ResetSent = "reset_sent", None;
+    ResetReplied = "reset_replied", None;
+    Disconnected = "disconnected", None;
+    Aborted = "aborted", None;
+    Forgotten = "forgotten", None;
+    MinisockStarted = "minisock_started", None;
+    MinisockMoved = "time_wait", None;
+    MinisockGotFin = "peer_fin", None;
+    MinisockEnded = "minisock_ended", None;
+    FinWait2Expired = "fin_wait2_expired", None;
 }
 
 /// One piece of evidence of a connection's timeline.
@@ -114,54 +73,80 @@ pub struct Step {
     pub by: Option<Task>,
 }
 
-/// A step as it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Kept {
-    at: Timestamp,
-    word: Word,
-    state: Option<State>,
-    by: Option<Who>,
+/// What stands before the time of a step: five bits for the word, six for who did it, and the
+/// rest for the bytes that the time takes.
+#[derive(Clone, Copy)]
+struct Head(u16);
+
+impl Head {
+    const BITS: u32 = u16::BITS;
+    const WHO: u32 = 5;
+    const LENGTH: u32 = Self::WHO + 6;
+
+    fn new(word: Word, by: Option<Who>, length: u16) -> Self {
+        let who = u16::from(Who::number(by));
+        Self(word as u16 | who << Self::WHO | length << Self::LENGTH)
+    }
+
+    fn word(self) -> Option<Word> {
+        let number = self.0 & ((1 << Self::WHO) - 1);
+        Word::ALL.get(usize::from(number)).copied()
+    }
+
+    fn who(self) -> Option<Who> {
+        let number = (self.0 >> Self::WHO) & ((1 << (Self::LENGTH - Self::WHO)) - 1);
+        Who::from_number(u8::try_from(number).unwrap_or(0))
+    }
+
+    fn length(self) -> usize {
+        usize::from(self.0 >> Self::LENGTH)
+    }
 }
 
-/// The steps of a connection.
+/// Those of a connection of up to three days that ends without much ado.
+const BYTES: usize = 56;
+
+/// The steps of a connection, behind each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Trail {
-    kept: Vec<Kept>,
+    bytes: SmallVec<[u8; BYTES]>,
+    count: u32,
     dropped: u32,
 }
 
 impl Trail {
-    /// Adds a step, as long as there are fewer than `most`.
+    /// Adds a step, as long as there are fewer than `most`. `first` is the same for all.
     pub(super) fn add(
         &mut self,
+        first: Timestamp,
         (at, word): (Timestamp, Word),
-        state: Option<State>,
         by: Option<Who>,
         most: usize,
     ) {
-        if self.kept.len() >= most {
+        if self.count as usize >= most {
             self.dropped = self.dropped.saturating_add(1);
             return;
         }
-        if self.kept.len() == self.kept.capacity() {
-            self.kept.reserve_exact(GROWS_BY);
-        }
-        self.kept.push(Kept {
-            at,
-            word,
-            state,
-            by,
-        });
+        // What comes before the first takes all eight bytes.
+        let after = at.0.wrapping_sub(first.0);
+        let length = (u64::BITS - after.leading_zeros()).div_ceil(8);
+        let head = Head::new(word, by, u16::try_from(length).unwrap_or(0));
+        let step = (u128::from(after) << Head::BITS) | u128::from(head.0);
+        let length = (Head::BITS / 8 + length) as usize;
+        let step = step.to_le_bytes();
+        self.bytes
+            .extend_from_slice(step.get(..length).unwrap_or_default());
+        self.count += 1;
     }
 
     /// The steps as they are shown.
-    pub(super) fn steps(&self, people: &People) -> impl ExactSizeIterator<Item = Step> {
-        self.kept.iter().map(|kept| Step {
-            at: kept.at,
-            event: kept.word.label(),
-            state: kept.state,
-            by: kept.by.map(|who| people.task(who)),
-        })
+    pub(super) fn steps<'a>(&'a self, first: Timestamp, people: &'a People) -> Steps<'a> {
+        Steps {
+            bytes: &self.bytes,
+            left: self.count as usize,
+            first,
+            people,
+        }
     }
 
     /// Steps that did not fit.
@@ -170,20 +155,53 @@ impl Trail {
     }
 
     pub(super) fn clear(&mut self) {
-        self.kept.clear();
-        self.dropped = 0;
+        self.bytes.clear();
+        (self.count, self.dropped) = (0, 0);
     }
 }
 
-/// Room is made for so many steps at a time.
-const GROWS_BY: usize = 4;
+/// One step after the other.
+#[derive(Debug)]
+pub(super) struct Steps<'a> {
+    bytes: &'a [u8],
+    left: usize,
+    first: Timestamp,
+    people: &'a People,
+}
 
-const _: () = assert!(size_of::<Kept>() == 16);
+impl Iterator for Steps<'_> {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        let (head, rest) = self.bytes.split_first_chunk()?;
+        let head = Head(u16::from_le_bytes(*head));
+        let (time, rest) = rest.split_at_checked(head.length())?;
+        let mut after = [0; 8];
+        after.get_mut(..time.len())?.copy_from_slice(time);
+        let word = head.word()?;
+        self.bytes = rest;
+        self.left -= 1;
+        Some(Step {
+            at: Timestamp(self.first.0.wrapping_add(u64::from_le_bytes(after))),
+            event: word.label(),
+            state: word.state(),
+            by: head.who().map(|who| self.people.task(who)),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Steps<'_> {}
+
+const _: () = assert!(Word::ALL.len() <= 1 << Head::WHO);
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_TASKS, People, Trail, Word};
-    use crate::event::{Task, Timestamp};
+    use super::{People, Step, Trail, Word};
+    use crate::event::{State, Task, Timestamp};
 
     fn task(pid: u32) -> Task {
         Task {
@@ -193,35 +211,43 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_kept_once_and_too_many_take_the_place_of_the_last() {
-        let mut people = People::default();
-        let who: Vec<_> = (0..3).map(|pid| people.add(task(pid))).collect();
-        assert_eq!(people.add(task(1)), who[1]);
-        for pid in 0..1000 {
-            let who = people.add(task(pid));
-            assert_eq!(people.task(who), task(pid));
-        }
-        assert_eq!(people.task(who[2]), task(2));
-        let last = people.add(task(2000));
-        let at_exit = people.add_at_exit(task(3000));
-        assert_eq!(people.task(last), task(2000));
-        assert_eq!(people.task(at_exit), task(3000));
-        people.add(task(4000));
-        assert_eq!(people.task(at_exit), task(3000));
-        assert_eq!(people.more.len(), MOST_TASKS - 1);
-    }
-
-    #[test]
     fn steps_beyond_the_most_are_counted() {
         let (mut trail, mut people) = (Trail::default(), People::default());
         for pid in 0..7 {
             let by = Some(people.add(task(pid)));
-            trail.add((Timestamp(pid.into()), Word::Accepted), None, by, 5);
+            let step = (Timestamp(pid.into()), Word::Accepted);
+            trail.add(Timestamp(0), step, by, 5);
         }
-        let steps: Vec<_> = trail.steps(&people).collect();
+        let steps: Vec<_> = trail.steps(Timestamp(0), &people).collect();
         assert_eq!((steps.len(), trail.dropped()), (5, 2));
         assert_eq!((steps[4].event, steps[4].by), ("accepted", Some(task(4))));
         trail.clear();
-        assert_eq!((trail.steps(&people).count(), trail.dropped()), (0, 0));
+        let left = trail.steps(Timestamp(0), &people).len();
+        assert_eq!((left, trail.dropped()), (0, 0));
+    }
+
+    #[test]
+    fn every_word_comes_back_with_its_time_and_who_did_it() {
+        let (mut trail, mut people) = (Trail::default(), People::default());
+        let first = Timestamp(1 << 40);
+        let who: Vec<_> = (0..48).map(|pid| people.add_at_exit(task(pid))).collect();
+        let mut expected = Vec::new();
+        for (index, word) in Word::ALL.iter().enumerate() {
+            for shift in 0..64 {
+                let at = Timestamp(first.0.wrapping_add(u64::MAX >> shift));
+                let by = who.get(index * 2).copied();
+                trail.add(first, (at, *word), by, usize::MAX);
+                expected.push(Step {
+                    at,
+                    event: word.label(),
+                    state: word.state(),
+                    by: by.map(|by| people.task(by)),
+                });
+            }
+        }
+        assert_eq!(trail.steps(first, &people).len(), expected.len());
+        let steps: Vec<_> = trail.steps(first, &people).collect();
+        assert_eq!(steps, expected);
+        assert_eq!(steps[5 * 64].state, Some(State::FinWait2));
     }
 }

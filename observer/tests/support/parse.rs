@@ -1,5 +1,6 @@
 //! Scenario lines to events.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use observer::event::{
@@ -176,9 +177,9 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
         task: values.task()?,
         ends: Some(pair),
         netns: 1,
+        cgroup: None,
+        cookie: None,
         socket: Socket {
-            cookie: None,
-            cgroup: None,
             sequences: Sequences {
                 rcv_nxt: received,
                 copied_seq: values.number("read", received)?,
@@ -196,7 +197,9 @@ fn state_changed(name: &str, values: &mut Values<'_>) -> Result<Body, String> {
             keepalive: values.flag("keepalive"),
             linger: values.optional("linger")?,
             linger2: values.number("linger2", 0)?,
-            user_timeout: values.optional("user_timeout")?.map(Duration::from_secs),
+            user_timeout: values
+                .optional("user_timeout")?
+                .and_then(|seconds: u32| NonZeroU32::new(seconds * 1000)),
             repair: values.flag("repair"),
             subflow: values.flag("subflow"),
             hashed: match (values.flag("hashed"), values.flag("unhashed")) {

@@ -62,6 +62,7 @@ pub(super) const NOT_MADE: &[(&str, &str)] = &[
     ("TcpObserverCensusStale", "it looks each second"),
     (NOT_WHOLE, "it is root"),
     ("TcpObserverEventsLost", "it keeps up"),
+    ("TcpObserverSheds", "it has no budget"),
     ("TcpObserverTrackerFull", "connections are few"),
     ("TcpObserverRecordsUnreadable", "it is sound"),
     ("TcpObserverLinesLost", "it writes no events file"),

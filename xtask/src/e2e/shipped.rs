@@ -81,7 +81,8 @@ impl Alert {
         let text = summary
             .replace("{{ $labels.instance }}", "a host")
             .replace("{{ $labels.comm }}", "a process")
-            .replace("{{ $labels.question }}", "something");
+            .replace("{{ $labels.question }}", "something")
+            .replace("{{ $labels.detail }}", "details");
         match text.split_at_checked(1) {
             // The agent is not spelled with a capital.
             Some((first, rest)) if !text.starts_with("tcp-observer") => first.to_uppercase() + rest,

@@ -173,17 +173,11 @@ impl Herd {
             let records = of(&self.whole, &performed)?;
             let coarser = coarser(scenario.name, self.backend);
             let books = Books::of(scenario, &performed, unaccounted(self.backend));
-            let (list, why) = match decide(&performed.ends, &records, &coarser, Some(&books)) {
-                Decision::Right => {
-                    whole.sound.push((scenario, performed));
-                    continue;
-                }
-                Decision::Again(why) => (&mut whole.doubtful, why),
-                Decision::Wrong(why) => (&mut whole.wrong, why),
-            };
-            list.push((scenario.name, why));
-            // A second try must not be given its inode number: the records of this one stay.
-            Box::leak(Box::new(performed));
+            match decide(&performed.ends, &records, &coarser, Some(&books)) {
+                Decision::Right => whole.sound.push((scenario, performed)),
+                Decision::Again(why) => whole.doubtful.push((scenario.name, why)),
+                Decision::Wrong(why) => whole.wrong.push((scenario.name, why)),
+            }
         }
         Ok(whole)
     }

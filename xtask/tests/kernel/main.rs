@@ -40,6 +40,7 @@ mod results;
 mod session;
 mod stacks;
 mod stalled;
+mod thrifty;
 mod tries;
 mod watched;
 
@@ -129,6 +130,7 @@ fn with_agents_of_their_own(session: &'static Session, results: &'static Results
     own.extend(lossy::cases(session, results));
     own.extend(stacks::cases(session, results));
     own.extend(filtered::cases(session, results));
+    own.extend(thrifty::cases(session, results));
     if session.one_per_ending {
         return own;
     }

@@ -189,8 +189,8 @@ impl Waiting {
         let earlier = self.since.map_or(known.since, |it| it.min(known.since));
         self.since = Some(earlier);
         self.service = match known.origin {
-            Origin::Connected(_) => Some(Service::Remote(seen.ends.peer)),
-            Origin::Accepted(_) => Some(Service::Local(seen.ends.local.port())),
+            Origin::Connected => Some(Service::Remote(seen.ends.peer)),
+            Origin::Accepted => Some(Service::Local(seen.ends.local.port())),
             Origin::Unseen => self.service,
         };
         if known.closed_by.is_some() {

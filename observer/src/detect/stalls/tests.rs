@@ -41,7 +41,7 @@ fn standing(of: &Seen, since: Timestamp, comm: &str) -> Standing {
     Standing {
         ends: of.ends,
         state: of.state,
-        origin: Origin::Accepted(at(1)),
+        origin: Origin::Accepted,
         closed_by: Some(Task {
             pid: 42,
             comm: comm.into(),

@@ -178,8 +178,8 @@ impl Waiting {
             waiting.is_counted = true;
             waiting.since = Some(known.since);
             waiting.service = match known.origin {
-                Origin::Connected(_) => Some(Service::Remote(seen.ends.peer)),
-                Origin::Accepted(_) => Some(Service::Local(seen.ends.local.port())),
+                Origin::Connected => Some(Service::Remote(seen.ends.peer)),
+                Origin::Accepted => Some(Service::Local(seen.ends.local.port())),
                 Origin::Unseen => waiting.service,
             };
             waiting.opened_by = known.opened_by.or(waiting.opened_by);

@@ -181,7 +181,7 @@ fn what_was_there_at_the_first_look_that_succeeds_did_not_come_unseen() {
 fn how_a_connection_began_says_what_it_is_for() {
     let mut watch = Watch::new(AFTER);
     let connected = Standing {
-        origin: Origin::Connected(at(10)),
+        origin: Origin::Connected,
         ..standing(at(930))
     };
     let waiting = look(

@@ -17,7 +17,7 @@ const OLD = 300;
 
 /** The one line, how bad it is, and what it rests on. `now` is the agent's time. */
 export function verdict({ status, findings, endings }, now) {
-  const facts = [census(findings, now), losses(status, endings), followed(status), coverage(status), audit(status)].filter(Boolean);
+  const facts = [census(findings, now), losses(status, endings), shed(status), followed(status), coverage(status), audit(status)].filter(Boolean);
   const raised = findings.data?.count;
   if (status.state === "starting") return { level: "unknown", text: "Starting: the probes are not attached yet.", facts };
   if (raised === undefined) return { level: "unknown", text: findings.early ? "Nothing is known yet: no census is over." : `Not known: ${findings.why}`, facts };
@@ -47,6 +47,11 @@ function losses({ losses: all }, endings) {
   if (!endings.data) return { level: "unknown", text: `${text} since the start` };
   if (endings.data.complete) return { level: "good", text: `${text}, none in the last 15 minutes` };
   return { level: "warn", text: `${text}, some in the last 15 minutes`, but: "events were lost" };
+}
+
+function shed({ shed: details }) {
+  if (details.length === 0) return null;
+  return { level: "warn", text: `Leaves out ${details.join(", ")} to keep to its CPU budget`, but: "details are left out" };
 }
 
 function followed({ losses: { evictions }, tracker }) {

@@ -8,7 +8,7 @@ mod tests;
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
-use observer_ebpf::wire::manifest::{DROPS, EVENTS, WAITING};
+use observer_ebpf::wire::manifest::{DROPS, EVENTS, SHED, WAITING};
 use observer_ebpf::wire::settings::{self, STACKS};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -144,11 +144,12 @@ fn raise_memory_limit() {
     }
 }
 
-/// The maps that the agent reads, and the one in which it says that it sleeps.
+/// The maps that the agent reads, and those in which it says that it sleeps and what it sheds.
 pub(super) struct Maps {
     pub(super) events: RingBuf<MapData>,
     pub(super) drops: PerCpuArray<MapData, u64>,
     pub(super) waiting: Array<MapData, u32>,
+    pub(super) shed: Array<MapData, u32>,
 }
 
 /// Takes them out of the object.
@@ -162,5 +163,6 @@ pub(super) fn maps(ebpf: &mut Ebpf) -> Result<Maps, StartError> {
         events: RingBuf::try_from(take(EVENTS)?).map_err(unusable)?,
         drops: PerCpuArray::try_from(take(DROPS)?).map_err(unusable)?,
         waiting: Array::try_from(take(WAITING)?).map_err(unusable)?,
+        shed: Array::try_from(take(SHED)?).map_err(unusable)?,
     })
 }

@@ -4,6 +4,7 @@
 //! All that grows with what the host does is bounded here.
 
 use crate::audit::Counter;
+use crate::budget::Level;
 use crate::classify::{Confidence, Ending, Group, Phase, ResetCause, Role};
 use crate::detect;
 use crate::sink::names::{self, Metric};
@@ -65,6 +66,7 @@ impl Bounds {
             "phase" => Phase::ALL.len(),
             "queue" => names::QUEUES.len(),
             "how" => names::HOW.len(),
+            "detail" => Level::ALL.len(),
             "stage" => names::STAGES.len(),
             "state" => STATES.len(),
             "question" => Question::ALL.len(),

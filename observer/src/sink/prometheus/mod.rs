@@ -24,9 +24,10 @@ pub use self::bounds::Bounds;
 pub use self::census::{CensusSeries, Watched};
 use self::owners::Owners;
 use self::ports::Ports;
-use self::register::{counter, counters, gauges, histograms, series};
+use self::register::{counter, counters, gauges, gauges_of, histograms, series};
 pub use self::tally::Tally;
 use super::names::{self, Cause};
+use crate::budget::Level;
 use crate::classify::{Confidence, Ending, Phase, ResetCause, Role};
 use crate::probe::Coverage;
 use crate::track::Tracked;
@@ -64,6 +65,8 @@ pub struct Metrics {
     tracked: [IntGauge; 2],
     evictions: IntCounter,
     stacks_dropped: IntCounter,
+    /// In the order of [`Level::ALL`].
+    shed: [IntGauge; Level::ALL.len()],
     attached: IntGaugeVec,
     lines_lost: IntCounter,
     audit: AuditSeries,
@@ -88,7 +91,6 @@ impl Metrics {
             }
         }
         let lost = counters(&registry, &names::EVENTS_LOST)?;
-        let tracked = gauges(&registry, &names::TRACKED)?;
         let build = gauges(&registry, &names::BUILD_INFO)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
@@ -124,9 +126,10 @@ impl Metrics {
                     .to_vec()
             }),
             decode_errors: counter(&registry, &names::DECODE_ERRORS)?,
-            tracked: names::STAGES.map(|stage| tracked.with_label_values(&[stage])),
+            tracked: gauges_of(&registry, &names::TRACKED, names::STAGES)?,
             evictions: counter(&registry, &names::EVICTIONS)?,
             stacks_dropped: counter(&registry, &names::STACKS_DROPPED)?,
+            shed: gauges_of(&registry, &names::SHED, Level::ALL.map(Level::label))?,
             attached,
             lines_lost: counter(&registry, &names::LINES_LOST)?,
             audit: AuditSeries::new(&registry)?,
@@ -186,6 +189,25 @@ impl Metrics {
             .inc_by(dropped.saturating_sub(self.stacks_dropped.get()));
     }
 
+    fn shed_now(&self) -> Vec<&'static str> {
+        let details = self.shed.iter().zip(Level::ALL);
+        let shed = details.filter(|(gauge, _)| gauge.get() > 0);
+        shed.map(|(_, detail)| detail.label()).collect()
+    }
+
+    /// Whether events are left out now.
+    pub fn sheds_events(&self) -> bool {
+        let [.., events] = &self.shed;
+        events.get() > 0
+    }
+
+    /// Says what is left out.
+    pub fn shed(&self, level: Level) {
+        for (gauge, detail) in self.shed.iter().zip(Level::ALL) {
+            gauge.set(i64::from(detail <= level));
+        }
+    }
+
     /// Counts lines that could not be written.
     pub fn count_lines_lost(&self, lines: u64) {
         self.lines_lost.inc_by(lines);
@@ -218,6 +240,7 @@ impl Metrics {
             open: u64::try_from(open.get()).unwrap_or(0),
             closing: u64::try_from(closing.get()).unwrap_or(0),
             evictions: self.evictions.get(),
+            shed: self.shed_now(),
             lines_lost: self.lines_lost.get(),
             ended: self.verdicts.iter().map(IntCounter::get).sum(),
         }
@@ -251,6 +274,8 @@ pub struct Standing {
     pub closing: u64,
     /// Connection ends given up.
     pub evictions: u64,
+    /// What is left out to keep to the budget.
+    pub shed: Vec<&'static str>,
     /// Lines that could not be written.
     pub lines_lost: u64,
     /// Connection ends that ended.

@@ -44,6 +44,16 @@ pub(super) fn gauges(
     Ok(gauges)
 }
 
+/// The gauges of these values of the one label.
+pub(super) fn gauges_of<const N: usize>(
+    registry: &Registry,
+    metric: &Metric,
+    values: [&str; N],
+) -> Result<[IntGauge; N], prometheus::Error> {
+    let gauges = gauges(registry, metric)?;
+    Ok(values.map(|value| gauges.with_label_values(&[value])))
+}
+
 /// One that is not registered.
 pub(super) fn alone(metric: &Metric) -> Result<IntGauge, prometheus::Error> {
     IntGauge::new(metric.name, metric.help)

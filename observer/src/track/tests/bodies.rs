@@ -27,8 +27,6 @@ pub(super) fn ends(sock: u64) -> Ends {
 
 pub(super) fn socket(error: u16, dead: bool, done: bool, release: Release) -> Socket {
     Socket {
-        cookie: None,
-        cgroup: None,
         sequences: Sequences::default(),
         error,
         soft_error: 0,
@@ -58,6 +56,8 @@ pub(super) fn change(sock: u64, old: State, new: State, socket: Socket) -> Body 
         task: task(),
         ends: Some(ends(sock)),
         netns: 1,
+        cgroup: None,
+        cookie: None,
         socket,
     }
 }

@@ -76,7 +76,7 @@ fn records_are_bounded_apart_from_what_is_merely_open() {
     let mut events = Vec::new();
     for sock in 1..=3 {
         let born = change(sock, State::SynRecv, State::Established, free());
-        let closing = change(sock, State::Established, State::CloseWait, free());
+        let closing = change(sock, State::Established, State::FinWait1, free());
         events.extend([(sock, born), (sock, closing)]);
     }
     for sock in 4..=7 {

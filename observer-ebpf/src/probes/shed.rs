@@ -1,0 +1,20 @@
+//! What the agent leaves out for now.
+//!
+//! Takes nothing; gives whether records of a sort are wanted. The agent changes it while the
+//! probes run.
+
+use aya_ebpf::{macros::map, maps::Array};
+
+/// Not 0 while records of how connections come to be are not wanted.
+#[map]
+static SHED: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Whether records of how connections come to be are wanted.
+#[inline(always)]
+pub(super) fn wants_births() -> bool {
+    let Some(shed) = SHED.get_ptr(0) else {
+        return true;
+    };
+    // SAFETY: the map holds a whole u32 there, which only the agent writes.
+    unsafe { shed.read_volatile() == 0 }
+}
