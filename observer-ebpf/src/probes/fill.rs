@@ -148,32 +148,54 @@ fn zero<T>(part: *mut T) {
 /// Where the peer's address starts in a [`Tuple`], in words of four bytes.
 const PEER_WORD: usize = core::mem::offset_of!(Tuple, peer_address) / size_of::<u32>();
 
-/// What a full socket holds. `entered` is the state that it is about to enter.
+/// What a full socket holds, as far as it counts for the state that it is about to enter: each read
+/// takes time, and few of them say anything before the end.
 ///
 /// # Safety
 /// `sock` is what [`Read::tcp`] gives, and not NULL.
 #[inline(always)]
 pub(super) unsafe fn snapshot<R: Read>(part: *mut Snapshot, sock: Pointer, entered: u8) {
+    zero(part);
     // SAFETY: `part` lies in a reserved record; the caller vouches for `sock`.
     unsafe {
         (*part).cookie = R::read(sock, &kernel::SKC_COOKIE);
         (*part).cgroup = cgroup::<R>(sock);
+        (*part).write_seq = R::read(sock, &kernel::TCP_WRITE_SEQ);
+        (*part).sk_flags = R::read::<u64>(sock, &kernel::SKC_FLAGS) as u32;
+        (*part).error = R::read::<u32>(sock, &kernel::SK_ERR) as u16;
+        let fin = entered == state::FIN_WAIT1 || entered == state::LAST_ACK;
+        if !fin && entered != state::CLOSE {
+            return;
+        }
+        (*part).linger_time = R::read::<u64>(sock, &kernel::SK_LINGERTIME) as u32;
+        (*part).shutdown = R::read(sock, &kernel::SK_SHUTDOWN);
+        let socket = R::read::<u64>(sock, &kernel::SK_SOCKET) as Pointer;
+        (*part).marks = held::<R>(socket);
+        if entered == state::CLOSE {
+            at_close::<R>(part, sock);
+        }
+    }
+}
+
+/// What is left of a connection.
+///
+/// # Safety
+/// As for [`snapshot`].
+#[inline(always)]
+unsafe fn at_close<R: Read>(part: *mut Snapshot, sock: Pointer) {
+    // SAFETY: `part` lies in a reserved record; the caller vouches for `sock`.
+    unsafe {
         (*part).rcv_nxt = R::read(sock, &kernel::TCP_RCV_NXT);
         (*part).copied_seq = R::read(sock, &kernel::TCP_COPIED_SEQ);
         (*part).snd_nxt = R::read(sock, &kernel::TCP_SND_NXT);
         (*part).snd_una = R::read(sock, &kernel::TCP_SND_UNA);
-        (*part).write_seq = R::read(sock, &kernel::TCP_WRITE_SEQ);
         (*part).snd_wnd = R::read(sock, &kernel::TCP_SND_WND);
-        (*part).sk_flags = R::read::<u64>(sock, &kernel::SKC_FLAGS) as u32;
         (*part).user_timeout_ms = R::read(sock, &kernel::ICSK_USER_TIMEOUT);
         (*part).linger2 = R::read(sock, &kernel::TCP_LINGER2);
-        (*part).linger_time = R::read::<u64>(sock, &kernel::SK_LINGERTIME) as u32;
-        (*part).error = R::read::<u32>(sock, &kernel::SK_ERR) as u16;
         (*part).soft_error = R::read::<u32>(sock, &kernel::SK_ERR_SOFT) as u16;
-        (*part).shutdown = R::read(sock, &kernel::SK_SHUTDOWN);
         (*part).retransmits = R::read(sock, &kernel::ICSK_RETRANSMITS);
         (*part).probes = R::read(sock, &kernel::ICSK_PROBES_OUT);
-        (*part).marks = marks::<R>(sock, entered);
+        (*part).marks |= marks::<R>(sock);
     }
 }
 
@@ -221,11 +243,10 @@ unsafe fn cgroup<R: Read>(sock: Pointer) -> u64 {
 }
 
 #[inline(always)]
-unsafe fn marks<R: Read>(sock: Pointer, entered: u8) -> u8 {
+unsafe fn marks<R: Read>(sock: Pointer) -> u8 {
     // SAFETY: the caller vouches for `sock`.
-    let (socket, repair, pending, is_mptcp) = unsafe {
+    let (repair, pending, is_mptcp) = unsafe {
         (
-            R::read::<u64>(sock, &kernel::SK_SOCKET) as Pointer,
             R::read::<u8>(sock, &kernel::TCP_REPAIR),
             R::read::<u8>(sock, &kernel::ICSK_PENDING),
             R::read::<u8>(sock, &kernel::TCP_IS_MPTCP),
@@ -241,15 +262,20 @@ unsafe fn marks<R: Read>(sock: Pointer, entered: u8) -> u8 {
     if is_mptcp != 0 {
         marks |= flag::SUBFLOW;
     }
-    if socket.is_null() {
-        return marks;
-    }
-    marks |= flag::HAS_SOCKET;
-    if entered == state::FIN_WAIT1 || entered == state::LAST_ACK || entered == state::CLOSE {
-        // SAFETY: it was read from `sock`.
-        marks |= unsafe { release::<R>(socket) };
-    }
     marks
+}
+
+/// [`flag::HAS_SOCKET`] and whether it is being let go of, or nothing where there is none.
+///
+/// # Safety
+/// As for [`Read::read`]; it is a `struct socket`, or NULL.
+#[inline(always)]
+unsafe fn held<R: Read>(socket: Pointer) -> u8 {
+    if socket.is_null() {
+        return 0;
+    }
+    // SAFETY: the caller vouches for `socket`.
+    flag::HAS_SOCKET | unsafe { release::<R>(socket) }
 }
 
 /// Whether the last reference to the socket's file is gone.

@@ -139,7 +139,10 @@ pub struct Tuple {
     pub padding2: u32,
 }
 
-/// What a full socket holds at the moment of a state change, before the change.
+/// What a full socket holds at the moment of a state change, before the change. Of a change to
+/// another state than CLOSE only the cookie, the cgroup, `write_seq`, `sk_flags` and `error` are
+/// told; of one to FIN_WAIT1 or LAST_ACK also `linger_time`, `shutdown` and [`flag::HAS_SOCKET`] with
+/// what follows from it. The rest is zero.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use xtask::demo::{get, metrics, sum};
 use xtask::leaked::{self, Leaked};
 use xtask::scenario::clock::wait_for;
-use xtask::scenario::net::Net;
+use xtask::scenario::net::{Net, State};
 pub(crate) use xtask::watching::{CENSUS_CEILING, LEAK_AFTER, Watching, findings as of, make_room};
 
 use crate::cases::of_each;
@@ -34,11 +34,35 @@ pub(crate) type Truth<'a> = (&'a Leaked, Option<bool>);
 pub(crate) fn check(watching: &Watching, net: &Net, truths: &[Truth<'_>]) -> Result<Vec<Value>> {
     // Of many that were made one after the other the last counts too.
     thread::sleep(LEAK_AFTER);
+    let (mut looks, mut last) = (0, Value::Null);
     let page = wait_for("all findings", CENSUS_CEILING, || {
-        let page = watching.next()?;
-        Ok((of(&page, net)?.len() >= truths.len()).then_some(page))
-    })?;
+        looks += 1;
+        last = watching.next()?;
+        Ok((of(&last, net)?.len() >= truths.len()).then(|| last.clone()))
+    });
+    let page = page.with_context(|| format!("{looks} looks, {}", untold(&last, net, truths)))?;
     check_page(&page, watching, net, truths)
+}
+
+/// Of which leaks this page does not tell, and whether the kernel still has them.
+fn untold(page: &Value, net: &Net, truths: &[Truth<'_>]) -> String {
+    let findings = of(page, net).unwrap_or_default();
+    let there = net.ends_in(State::CloseWait).unwrap_or_default();
+    let leaks = truths.iter().map(|(leaked, _)| leaked);
+    let untold = leaks.filter(|leak| !findings.iter().any(|it| is_of(it, leak.service)));
+    let untold = untold.map(|leak| {
+        let sockets = leak.sockets.iter();
+        let gone = sockets.filter(|ends| !there.contains(*ends)).count();
+        (leak.service, leak.sockets.len(), gone)
+    });
+    let untold: Vec<_> = untold.collect();
+    let (at, took, missing) = (&page["taken_at"], &page["took_seconds"], &page["missing"]);
+    let found = findings.len();
+    format!(
+        "{found} of {} told; (service, sockets, gone) of the others {untold:?}; \
+         the census of {at} took {took} s, missing {missing}",
+        truths.len()
+    )
 }
 
 /// The same of one page.
