@@ -4,15 +4,17 @@
 //! It never writes to a file or a socket and never waits for anything but the ring, its
 //! timers and the order to stop, so only a busy CPU can make it late.
 
+mod losses;
 mod outlet;
 mod thrift;
 
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use observer_ebpf::wire::Kind;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::auditor::Auditor;
 use crate::budget::Budget;
@@ -23,7 +25,7 @@ use crate::probe::{GATHER, Probes};
 use crate::settings::LIMITS;
 use crate::sink::board::Board;
 use crate::sink::endings::Notes;
-use crate::sink::names::{Cause, LOSSES};
+use crate::sink::names::LOSSES;
 use crate::sink::prometheus::{Metrics, PerKind, Tally};
 use crate::stop::Stop;
 use crate::surveyor::Surveyor;
@@ -274,76 +276,15 @@ impl App {
         self.outlet.as_ref().is_some_and(Outlet::is_sated)
     }
 
-    /// Tells the tracker and the metrics of events and lines that were lost since the last
-    /// look. It comes before the tracker's timers, so that what they finalise is not taken for
-    /// complete; a connection whose last event was lost together with the batch before it can
-    /// be final by then.
-    fn look_at_losses(&mut self, now: Timestamp) {
-        self.looked_at_losses = now;
-        match self.probes.ring.lost() {
-            Ok(lost) => {
-                self.count_lost(now, Cause::RingFull, since(self.lost, lost));
-                self.lost = lost;
-            }
-            Err(error) => warn!(%error, "cannot read the drop counters; lost events go unnoticed"),
-        }
-        if let Some(outlet) = &self.outlet {
-            let lost = outlet.lines.lost();
-            self.metrics
-                .count_lines_lost(lost.saturating_sub(self.lines_lost));
-            self.lines_lost = lost;
-        }
-    }
-
-    /// Tells the web of connections that it will not hear the end of: no longer followed, or told
-    /// in a record that is no event.
-    fn look_at_gaps(&mut self, now: Timestamp) {
-        let gaps = self.tracker.evictions() + self.decode_errors;
-        if gaps > self.gaps {
-            self.gaps = gaps;
-            if let Some(board) = &self.board {
-                board.endings.note_loss(now);
-            }
-        }
-    }
-
-    /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe.
-    fn look_at_skips(&mut self, now: Timestamp) {
-        let skipped = self.probes.ring.skipped();
-        self.count_lost(now, Cause::ProbeBusy, since(self.skipped, skipped));
-        self.skipped = skipped;
-    }
-
-    fn count_lost(&mut self, now: Timestamp, cause: Cause, lost: PerKind) {
-        if lost.iter().any(|count| *count > 0) {
-            let told = self.loss_told.get_mut(cause as usize);
-            if let Some(told) = told.filter(|told| !**told) {
-                *told = true;
-                let why = match cause {
-                    Cause::RingFull => {
-                        "the ring was full, which a larger --ring-size or a less busy CPU helps"
-                    }
-                    Cause::ProbeBusy => {
-                        "an interrupt found a probe running, as happens now and then"
-                    }
-                };
-                warn!(
-                    lost = lost.iter().sum::<u64>(),
-                    "events were lost, so some verdicts are partial: {why}; \
-                     tcp_observer_events_lost_total counts on"
-                );
-            }
-            self.tracker.handle_loss(now);
-            if let Some(board) = &self.board {
-                board.endings.note_loss(now);
-            }
-            self.metrics.count_lost(cause, &lost);
-        }
-    }
-
     /// Waits for the ring, the tracker's next deadline, or the order to stop; or rests that long,
     /// whatever the ring has.
     async fn wait(&mut self, rest: Option<Duration>) -> io::Result<()> {
+        if rest.is_none() && self.probes.ring.gathers() {
+            // A timer of the runtime would switch to the thread that serves the web and back. Nothing
+            // else runs on this one.
+            thread::sleep(GATHER);
+            return Ok(());
+        }
         let due = self.tracker.poll_timeout().map_or(IDLE, |deadline| {
             deadline
                 .after(SKEW)
@@ -377,14 +318,6 @@ impl App {
             }
         }
     }
-}
-
-/// What a counter of each kind grew by.
-fn since(before: PerKind, mut now: PerKind) -> PerKind {
-    for (count, before) in now.iter_mut().zip(before) {
-        *count = count.saturating_sub(before);
-    }
-    now
 }
 
 fn kind_of(record: &[u8]) -> Option<usize> {

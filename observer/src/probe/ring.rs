@@ -21,7 +21,7 @@ use super::load::Maps;
 use super::misses::Misses;
 
 /// Once the ring has something, more follows: waiting this long saves a wake-up for each.
-pub const GATHER: Duration = Duration::from_millis(2);
+pub const GATHER: Duration = Duration::from_millis(4);
 
 /// The ring buffer and the counters of what did not fit into it.
 pub struct Ring {
@@ -83,18 +83,23 @@ impl Ring {
     /// where it is dropped before it is over.
     pub async fn wait(&mut self) -> io::Result<()> {
         match self.rest {
-            Rest::None => return Ok(()),
-            Rest::Gather => {}
+            Rest::None => {}
+            Rest::Gather => sleep(GATHER).await,
             Rest::Sleep => {
                 self.waiting.set(0, 1, 0).map_err(io::Error::other)?;
                 // A record that was reserved before that wakes nobody.
                 if !has_record(self.events.as_fd())? {
                     self.events.readable_mut().await?.clear_ready();
                 }
+                sleep(GATHER).await;
             }
         }
-        sleep(GATHER).await;
         Ok(())
+    }
+
+    /// Whether the next wait is for no more than [`GATHER`].
+    pub fn gathers(&self) -> bool {
+        self.rest == Rest::Gather
     }
 
     /// Hands at most `limit` records to `take`, oldest first; returns how many.

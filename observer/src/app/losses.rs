@@ -1,0 +1,88 @@
+//! What was lost.
+//!
+//! Takes the counters of the ring, the probes, the lines and the tracker; tells the tracker, the
+//! metrics, the web and the log. Never resets a counter.
+
+use tracing::warn;
+
+use super::App;
+use crate::event::Timestamp;
+use crate::sink::names::Cause;
+use crate::sink::prometheus::PerKind;
+
+impl App {
+    /// Tells the tracker and the metrics of events and lines that were lost since the last
+    /// look. It comes before the tracker's timers, so that what they finalise is not taken for
+    /// complete; a connection whose last event was lost together with the batch before it can
+    /// be final by then.
+    pub(super) fn look_at_losses(&mut self, now: Timestamp) {
+        self.looked_at_losses = now;
+        match self.probes.ring.lost() {
+            Ok(lost) => {
+                self.count_lost(now, Cause::RingFull, since(self.lost, lost));
+                self.lost = lost;
+            }
+            Err(error) => warn!(%error, "cannot read the drop counters; lost events go unnoticed"),
+        }
+        if let Some(outlet) = &self.outlet {
+            let lost = outlet.lines.lost();
+            self.metrics
+                .count_lines_lost(lost.saturating_sub(self.lines_lost));
+            self.lines_lost = lost;
+        }
+    }
+
+    /// Tells the web of connections that it will not hear the end of: no longer followed, or told
+    /// in a record that is no event.
+    pub(super) fn look_at_gaps(&mut self, now: Timestamp) {
+        let gaps = self.tracker.evictions() + self.decode_errors;
+        if gaps > self.gaps {
+            self.gaps = gaps;
+            if let Some(board) = &self.board {
+                board.endings.note_loss(now);
+            }
+        }
+    }
+
+    /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe.
+    pub(super) fn look_at_skips(&mut self, now: Timestamp) {
+        let skipped = self.probes.ring.skipped();
+        self.count_lost(now, Cause::ProbeBusy, since(self.skipped, skipped));
+        self.skipped = skipped;
+    }
+
+    fn count_lost(&mut self, now: Timestamp, cause: Cause, lost: PerKind) {
+        if lost.iter().any(|count| *count > 0) {
+            let told = self.loss_told.get_mut(cause as usize);
+            if let Some(told) = told.filter(|told| !**told) {
+                *told = true;
+                let why = match cause {
+                    Cause::RingFull => {
+                        "the ring was full, which a larger --ring-size or a less busy CPU helps"
+                    }
+                    Cause::ProbeBusy => {
+                        "an interrupt found a probe running, as happens now and then"
+                    }
+                };
+                warn!(
+                    lost = lost.iter().sum::<u64>(),
+                    "events were lost, so some verdicts are partial: {why}; \
+                     tcp_observer_events_lost_total counts on"
+                );
+            }
+            self.tracker.handle_loss(now);
+            if let Some(board) = &self.board {
+                board.endings.note_loss(now);
+            }
+            self.metrics.count_lost(cause, &lost);
+        }
+    }
+}
+
+/// What a counter of each kind grew by.
+fn since(before: PerKind, mut now: PerKind) -> PerKind {
+    for (count, before) in now.iter_mut().zip(before) {
+        *count = count.saturating_sub(before);
+    }
+    now
+}
