@@ -125,8 +125,9 @@ fn evidence(record: &Record) -> String {
     let field = |key: &str| record.all.get(key).cloned().unwrap_or(Value::Null);
     writeln!(
         text,
-        "  the record: {} {} confidence {} doubt {} attributes {} resets_sent {}",
+        "  the record: {} to {} {} confidence {} doubt {} attributes {} resets_sent {}",
         show(record.local.as_deref()),
+        show(record.peer.as_deref()),
         field("ending"),
         field("confidence"),
         field("doubt"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use nix::sched::{CloneFlags, setns};
 
-use super::clock::{CEILING, wait_for};
+use super::clock::{CEILING, now, wait_for};
 use super::link::{CABLE, no_veth, pair_of_devices};
 use super::net::{Net, State};
 use super::pair::close;
@@ -34,7 +34,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario::new(
 .host_wide()
 .unless(no_veth)];
 
-const MOST_SUCCESSORS: usize = 8;
+/// How long the kernel may take to free a number.
+const FREED: Duration = Duration::from_secs(30);
 
 fn namespace_exits(net: &Net) -> Result<Vec<End>> {
     let (inode, ends) = in_a_thread("passing", || {
@@ -104,16 +105,18 @@ fn orphan(net: &Net, mut peer: Peer) -> Result<End> {
 /// that is free, to namespaces and to their files alike, and frees this one a moment after the
 /// cable.
 fn occupy(net: &Net, inode: u64) -> Result<()> {
-    for _ in 0..MOST_SUCCESSORS {
+    let start = now();
+    while start.elapsed() < FREED {
         let next = in_a_thread("next", Net::enter_plain)?;
-        let reached = next.inode == inode;
-        if next.inode <= inode {
-            net.keep(next);
+        if next.inode > inode {
+            thread::sleep(Duration::from_millis(500));
+            continue;
         }
+        let reached = next.inode == inode;
+        net.keep(next);
         if reached {
             break;
         }
-        thread::sleep(Duration::from_millis(500));
     }
     Ok(())
 }
