@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::event::{Socket, State};
-use crate::track::{Closed, Exit, Fate};
+use crate::event::{Release, Socket, State};
+use crate::track::{Closed, Exit, Fate, ResetSource, Teardown};
 
-use super::Ending;
 use super::found::{self, Found};
+use super::{Ending, ResetCause};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     match closed.fate() {
@@ -27,6 +27,9 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     if found::timer_gave_up(closed) {
         return timed_out(closed, exit);
     }
+    if let Some(found) = unsaid(closed, exit) {
+        return Some(found);
+    }
     let silent_peer = exit.from == State::FinWait2
         && closed.fatal_error() == 0
         && exit.socket.dead
@@ -36,6 +39,34 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
         Found::exact(Ending::TimeoutFinWait2)
     } else {
         None
+    }
+}
+
+/// A keepalive whose error the application took before the state changed: SO_ERROR clears `sk_err`
+/// without the socket's lock, so also between `tcp_write_err` and `tcp_done` (5.10 to 7.2).
+pub(super) fn unsaid(closed: &Closed, exit: &Exit) -> Option<Found> {
+    let socket = &exit.socket;
+    let held = socket.has_socket && !socket.dead && socket.release != Release::Yes;
+    let torn_down = closed.teardown() != &Teardown::default();
+    if !held || socket.error != 0 || socket.subflow || torn_down {
+        return None;
+    }
+    let mut resets = closed.resets().iter();
+    let reset = resets.find(|it| !it.after_exit && it.source == ResetSource::Active)?;
+    if reset.state != exit.from {
+        return None;
+    }
+    let cause = reset
+        .reason
+        .as_ref()
+        .map(|it| ResetCause::from_reason(&it.name));
+    match cause {
+        Some(Some(ResetCause::KeepaliveTimeout)) => Found::exact(Ending::TimeoutKeepalive),
+        None if socket.keepalive => Found::inferred(
+            Ending::TimeoutKeepalive,
+            "the error was gone when the state changed: the application is assumed to have read it",
+        ),
+        Some(_) | None => None,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::event::{Release, State, errno};
 use crate::track::{Closed, Exit, Fate, ResetSource};
 
 use super::found::Found;
-use super::{Ending, left_behind};
+use super::{Ending, gave_up, left_behind};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     match closed.fate() {
@@ -147,7 +147,7 @@ fn reset_first(closed: &Closed, exit: &Exit) -> Option<Found> {
         return None;
     }
     let (socket, from) = (&exit.socket, exit.from);
-    if error != 0 && error == socket.soft_error {
+    if (error != 0 && error == socket.soft_error) || gave_up::unsaid(closed, exit).is_some() {
         return None;
     }
     let orphan = socket.dead && error == 0;

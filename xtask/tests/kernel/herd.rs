@@ -4,12 +4,13 @@
 //! changes without each kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use xtask::agent::{Agent, Records};
+use xtask::agent::{Agent, Record, Records};
 use xtask::judge::{
     Books, Change, Decision, Sound, Try, changes, confirmed, decide, is_unclear, to_confirm,
 };
@@ -173,11 +174,20 @@ impl Herd {
             let records = of(&self.whole, &performed)?;
             let coarser = coarser(scenario.name, self.backend);
             let books = Books::of(scenario, &performed, unaccounted(self.backend));
-            match decide(&performed.ends, &records, &coarser, Some(&books)) {
-                Decision::Right => whole.sound.push((scenario, performed)),
-                Decision::Again(why) => whole.doubtful.push((scenario.name, why)),
-                Decision::Wrong(why) => whole.wrong.push((scenario.name, why)),
-            }
+            let (list, why) = match decide(&performed.ends, &records, &coarser, Some(&books)) {
+                Decision::Right => {
+                    whole.sound.push((scenario, performed));
+                    continue;
+                }
+                Decision::Again(why) => (&mut whole.doubtful, why),
+                Decision::Wrong(why) => {
+                    tell(scenario, &why, &records);
+                    (&mut whole.wrong, why)
+                }
+            };
+            list.push((scenario.name, why));
+            // A second try must not be given its inode number: the records of this one stay.
+            Box::leak(Box::new(performed));
         }
         Ok(whole)
     }
@@ -239,4 +249,13 @@ fn named(
 /// The herd's findings as one error for every case that needs them.
 pub(crate) fn shared(findings: &Result<Findings>) -> Result<&Findings> {
     findings.as_ref().map_err(|error| anyhow!("{error:#}"))
+}
+
+/// Says what the whole agent told of a scenario, all of it: it does not happen twice.
+fn tell(scenario: &Scenario, why: &str, records: &[Record]) {
+    let mut text = format!("\n{}: {why}", scenario.name);
+    for record in records {
+        text.extend(["\n  ", &record.all.to_string()]);
+    }
+    writeln!(io::stderr(), "{text}").unwrap_or_default();
 }
