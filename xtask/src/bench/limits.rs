@@ -3,7 +3,7 @@
 //! Takes what was measured; gives a [`Check`] that says whether it is within its limit. A guard
 //! that does not hold fails the command: guards are ratios, counts and sizes, never times, so
 //! that a slower machine fails none. A goal is an absolute time on a machine like the one that
-//! README describes; it is only told.
+//! README describes, or what this agent does not reach; it is only told.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,9 @@ use super::stats::Quartiles;
 /// What has a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// CPU that the agent adds to a connection, over what empty probes on its hooks add.
+    /// CPU that the agent adds to a connection, over what a connection costs by itself.
+    AddedOverBare,
+    /// The same over what empty probes on its hooks add.
     AddedOverFloor,
     /// The same over what tcplife adds.
     AddedOverTcplife,
@@ -44,6 +46,10 @@ impl Limit {
     /// Its key in the file, and what a row calls it.
     fn words(self) -> (&'static str, &'static str) {
         match self {
+            Self::AddedOverBare => (
+                "added_over_bare",
+                "added CPU, over that of a bare connection",
+            ),
             Self::AddedOverFloor => ("added_over_floor", "added CPU, over the floor's"),
             Self::AddedOverTcplife => ("added_over_tcplife", "added CPU, over tcplife's"),
             Self::AddedOverTcpstates => ("added_over_tcpstates", "added CPU, over tcpstates'"),
@@ -177,7 +183,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Limit; 11] = [
+    const ALL: [Limit; 12] = [
+        Limit::AddedOverBare,
         Limit::AddedOverFloor,
         Limit::AddedOverTcplife,
         Limit::AddedOverTcpstates,

@@ -22,8 +22,8 @@ use crate::scenario::clock::wait_for;
 
 /// Connections; the agent follows both ends. Of the last it follows as many ends as it can.
 const SIZES: [u64; 3] = [10_000, 100_000, 520_000];
-/// Connections whose client closes, at most: both ends are closing then, and the agent follows no
-/// more than 262,144 of those.
+/// Connections whose client closes, at most, of which the agent follows all: the client's end is
+/// closing then, in FIN_WAIT2, and the server's is open still, in CLOSE_WAIT.
 const MOST_CLOSING: u64 = 130_000;
 /// Of the churn afterwards.
 const CHURN: u64 = 200_000;
@@ -122,26 +122,28 @@ fn settled(running: &Observer) -> Result<()> {
 impl Row {
     /// What an open end adds.
     fn open_bytes(&self) -> f64 {
-        each(self.live_kib, self.start_kib, self.connections)
+        each(self.live_kib, self.start_kib, 2 * self.connections)
     }
 
-    /// What a closing end takes: what it adds, and what it took while it was open.
+    /// What the closing end of a half closed connection takes: what it adds, and what it took while
+    /// it was open.
     fn closing_bytes(&self) -> f64 {
         each(self.closing_kib, self.live_kib, self.half_closed) + self.open_bytes()
     }
 }
 
-/// What grew, in bytes for each of the two ends of so many connections.
-fn each(kib: u64, before_kib: u64, connections: u64) -> f64 {
+/// What grew, in bytes for each of so many ends.
+fn each(kib: u64, before_kib: u64, ends: u64) -> f64 {
     let grown = kib.saturating_sub(before_kib) * 1024;
-    ratio(number(grown), number(2 * connections))
+    ratio(number(grown), number(ends))
 }
 
 fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "## Memory by connections\n\nRssAnon, MiB. *Closing*: the client has closed, the server \
-         has not, of as many as the second column says. *Bytes an end*: what grew, over both ends of \
-         each; a closing end with what it took while it was open. *After churn*: after {CHURN} more \
+         has not, of as many as the second column says. *Bytes an open end*: what grew, over \
+         both ends of each. *A closing end*: what grew then, over the ends that closed first, with \
+         what they took while they were open. *After churn*: after {CHURN} more \
          that were opened and closed at once. *Lost*: events of all this; the processes that hold \
          the connections close theirs all at the same time, more of them in a moment than any \
          churn. The kernel's ring stands beside it, `--ring-size`, and does not grow.\n\n\
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_an_end_are_what_grew_over_both_ends() {
+    fn bytes_an_end_are_what_grew_over_the_ends_that_made_it_grow() {
         let row = Row {
             connections: 1024,
             half_closed: 512,
@@ -186,7 +188,7 @@ mod tests {
             lost: 7,
         };
         let text = table(&[row]);
-        let expected = "| 1024 | 512 | 1.0 | 2.0 | 3.0 | 1.0 | 1.5 | 512 | 1536 | 7 |";
+        let expected = "| 1024 | 512 | 1.0 | 2.0 | 3.0 | 1.0 | 1.5 | 512 | 2560 | 7 |";
         assert_eq!(text.lines().last(), Some(expected));
     }
 }

@@ -134,10 +134,12 @@ pub(super) fn checks(stage: &Stage, rounds: &[Vec<Sample>], limits: &Limits) -> 
         Ok(check.for_want_of(stage.missing(other)))
     };
     let owns = own(rounds, Contender::Agent);
-    let share = each(rounds, |round| {
-        let agent = find(round, Contender::Agent)?;
-        Some(ratio(agent.own_each_ns(), agent.bare_ns))
-    });
+    let over_bare = |what: fn(&Sample) -> f64| {
+        each(rounds, |round| {
+            let agent = find(round, Contender::Agent)?;
+            Some(ratio(what(agent), agent.bare_ns))
+        })
+    };
     let micro: Vec<f64> = owns.iter().map(|own| own / 1e3).collect();
     let lost = each(rounds, |round| {
         Some(number(find(round, Contender::Agent)?.lost()))
@@ -146,10 +148,11 @@ pub(super) fn checks(stage: &Stage, rounds: &[Vec<Sample>], limits: &Limits) -> 
     let lost = lost.into_iter().reduce(f64::max);
     let lost: Vec<f64> = lost.into_iter().collect();
     Ok(vec![
+        limits.check(Limit::AddedOverBare, &over_bare(Sample::added_ns))?,
         over(Limit::AddedOverFloor, Contender::Floor)?,
         over(Limit::AddedOverTcplife, Contender::Tcplife)?,
         over(Limit::AddedOverTcpstates, Contender::Tcpstates)?,
-        limits.check(Limit::OwnOverBare, &share)?,
+        limits.check(Limit::OwnOverBare, &over_bare(Sample::own_each_ns))?,
         limits.check(Limit::OwnPerConnection, &micro)?,
         limits.check(Limit::EventsLost, &lost)?,
     ])
@@ -234,7 +237,10 @@ mod tests {
             checks.iter().map(|it| it.outcome).collect::<Vec<_>>()
         };
         let (holds, not) = (Outcome::Holds, Outcome::NotMeasured);
-        assert_eq!(outcomes(&rounds()), [holds, not, not, holds, holds, holds]);
+        assert_eq!(
+            outcomes(&rounds()),
+            [holds, holds, not, not, holds, holds, holds]
+        );
         let mut lossy = rounds();
         lossy[1][1].said_lost = 1;
         assert_eq!(outcomes(&lossy).last(), Some(&Outcome::Fails));
