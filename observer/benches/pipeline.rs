@@ -12,6 +12,7 @@ mod path;
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::io::Write as _;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -25,6 +26,24 @@ const ROUND: u32 = 2048;
 
 /// Records that open both ends.
 const OPENING: usize = 4;
+
+/// Rounds until every table is as large as it gets.
+const ROUNDS: u32 = 8;
+
+/// Says how often a round allocates in the steady state: `allocations: 0 of 26624 events`.
+fn allocations(_: &mut Criterion) {
+    let Ok(mut path) = Path::new() else { return };
+    let mut churn = Churn::new(ROUND);
+    for _ in 0..ROUNDS {
+        churn.advance();
+        path.run(&churn);
+    }
+    churn.advance();
+    let taken = allocation_counter::measure(|| path.run(&churn));
+    let (count, events) = (taken.count_total, churn.len());
+    let line = writeln!(std::io::stdout(), "allocations: {count} of {events} events");
+    line.unwrap_or_default();
+}
 
 fn pipeline(criterion: &mut Criterion) {
     for beside in [0, 100_000] {
@@ -64,5 +83,5 @@ fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, pipeline, decode);
+criterion_group!(benches, allocations, pipeline, decode);
 criterion_main!(benches);

@@ -30,6 +30,20 @@ pub(crate) fn kernel_tests_for(arch: Arch) -> Result<PathBuf> {
     executable(release(arch, &words)?, "kernel")
 }
 
+/// The benchmark of what happens to an event in the agent.
+pub(crate) fn pipeline() -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    cargo.args([
+        "bench",
+        "--package",
+        "observer",
+        "--bench",
+        "pipeline",
+        "--no-run",
+    ]);
+    executable(cargo, "pipeline")
+}
+
 /// The programs that the benchmarks compare, as aya-build makes those of the agent.
 pub(crate) fn shapes() -> Result<PathBuf> {
     let toolchain = probes::toolchain().context("found no toolchain for the probes")?;

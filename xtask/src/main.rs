@@ -173,11 +173,15 @@ fn bench(args: Bench) -> Result<()> {
     if let Err(error) = setup::ensure(&[Part::Bench]) {
         println!("setup: {error:#}");
     }
-    let shapes = args.parts.is_empty() || args.parts.contains(&xtask::bench::Part::Shapes);
+    let wants = |part| args.parts.is_empty() || args.parts.contains(&part);
+    let shapes = wants(xtask::bench::Part::Shapes);
     let shapes = shapes.then(artifacts::shapes).transpose()?;
+    let pipeline = wants(xtask::bench::Part::Pipeline);
+    let pipeline = pipeline.then(artifacts::pipeline).transpose()?;
     let options = xtask::bench::Options {
         parts: args.parts,
         shapes,
+        pipeline,
         rounds: args.rounds,
         threads: args.threads,
         connections: args.connections,

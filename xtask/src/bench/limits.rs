@@ -32,6 +32,10 @@ pub(super) enum Limit {
     StartRssAnon,
     /// The agent's own CPU for both ends of a connection, in microseconds.
     OwnPerConnection,
+    /// What an event costs between the ring's bytes and the counts, in nanoseconds.
+    PipelineEvent,
+    /// Allocations of a round of events in the steady state.
+    Allocations,
     /// A scrape at the bound of series, in milliseconds.
     Scrape,
     /// From its start until it is ready with the most sockets, in seconds.
@@ -60,6 +64,8 @@ impl Limit {
                 "own_us_per_connection",
                 "own CPU for both ends of a connection, µs",
             ),
+            Self::PipelineEvent => ("pipeline_ns", "decode, track, classify, count, ns an event"),
+            Self::Allocations => ("allocations", "allocations in the steady state"),
             Self::Scrape => ("scrape_ms", "a scrape at the bound of series, ms"),
             Self::Ready => ("ready_s", "ready with the most sockets, s"),
             Self::OpenBytes => ("open_bytes", "RssAnon for an open end, bytes"),
@@ -183,7 +189,9 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Limit; 12] = [
+    const ALL: [Limit; 14] = [
+        Limit::PipelineEvent,
+        Limit::Allocations,
         Limit::AddedOverBare,
         Limit::AddedOverFloor,
         Limit::AddedOverTcplife,

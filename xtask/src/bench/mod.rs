@@ -15,6 +15,7 @@ mod load;
 mod machine;
 mod memory;
 mod mounted;
+mod pipeline;
 mod probes;
 mod readme;
 mod scrape;
@@ -48,6 +49,8 @@ pub enum Part {
     Probes,
     /// Instructions of each backend, beside its own floor, in a VM
     Twins,
+    /// What an event costs in the agent, by itself
+    Pipeline,
     /// The highest churn, and who loses what
     Highest,
     /// Memory once ready
@@ -81,6 +84,8 @@ pub struct Options {
     pub boot: Option<Boot>,
     /// The object that sends in several shapes.
     pub shapes: Option<PathBuf>,
+    /// The benchmark of the way of an event through the agent.
+    pub pipeline: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -94,6 +99,7 @@ impl Default for Options {
             tools: Tools::default(),
             boot: None,
             shapes: None,
+            pipeline: None,
         }
     }
 }
@@ -117,7 +123,7 @@ pub fn run(agent: &Path, options: &Options, folder: &Path) -> Result<String> {
     let mut out = std::io::stdout();
     let mut sections = Vec::new();
     for part in wanted(&options.parts) {
-        let section = part.measure(agent, options, &limits)?;
+        let section = part.measure(agent, options, &limits, folder)?;
         writeln!(out, "\n{}", section.table)?;
         sections.push(section);
     }
@@ -158,11 +164,12 @@ pub fn write_readme(path: &Path, tables: &str) -> Result<()> {
 }
 
 impl Part {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Churn,
         Self::Shapes,
         Self::Probes,
         Self::Twins,
+        Self::Pipeline,
         Self::Highest,
         Self::Start,
         Self::Ready,
@@ -171,12 +178,19 @@ impl Part {
         Self::Enumeration,
     ];
 
-    fn measure(self, agent: &Path, options: &Options, limits: &Limits) -> Result<Section> {
+    fn measure(
+        self,
+        agent: &Path,
+        options: &Options,
+        limits: &Limits,
+        folder: &Path,
+    ) -> Result<Section> {
         match self {
             Self::Churn => churn::measure(agent, options, limits),
             Self::Shapes => churn::shapes(agent, options),
             Self::Probes => probes::measure(agent, options),
             Self::Twins => twins::measure(agent, options),
+            Self::Pipeline => pipeline::measure(options, limits, folder),
             Self::Highest => churn::highest(agent, options, limits),
             Self::Start => start::memory(agent, options, limits),
             Self::Ready => start::ready(agent, options, limits),

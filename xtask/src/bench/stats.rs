@@ -27,6 +27,12 @@ impl Quartiles {
             upper: quarter(&sorted, 3)?,
         })
     }
+
+    /// `1.23 (1.20–1.30)`: the median between the others, in units of `unit`.
+    pub(super) fn cell(self, unit: f64) -> String {
+        let [lower, median, upper] = [self.lower, self.median, self.upper].map(|it| it / unit);
+        format!("{median:.2} ({lower:.2}–{upper:.2})")
+    }
 }
 
 /// What lies so many quarters of the way from the first to the last.

@@ -88,7 +88,7 @@ fn cells(rounds: &[Vec<Sample>], contender: Contender) -> [String; 4] {
     let compared = watches && !matches!(contender, Contender::Agent | Contender::Filtered);
     let when = |applies: bool, values: Vec<f64>, unit| {
         let shown = Quartiles::of(&values).filter(|_| applies);
-        shown.map_or_else(|| "–".to_owned(), |it| cell(it, unit))
+        shown.map_or_else(|| "–".to_owned(), |it| it.cell(unit))
     };
     [
         when(true, costs, 1e3),
@@ -100,12 +100,6 @@ fn cells(rounds: &[Vec<Sample>], contender: Contender) -> [String; 4] {
             1e3,
         ),
     ]
-}
-
-/// `1.23 (1.20–1.30)`, in units of `unit`.
-pub(super) fn cell(it: Quartiles, unit: f64) -> String {
-    let [lower, median, upper] = [it.lower, it.median, it.upper].map(|it| it / unit);
-    format!("{median:.2} ({lower:.2}–{upper:.2})")
 }
 
 /// What one event costs the agent itself.
@@ -120,7 +114,7 @@ fn events(rounds: &[Vec<Sample>]) -> String {
     match (per_event, of_each) {
         (Some(per_event), Some(of_each)) => format!(
             "\nThe agent's own CPU for one event: {} µs; {:.1} events a connection (both ends).\n",
-            cell(per_event, 1e3),
+            per_event.cell(1e3),
             of_each.median
         ),
         _ => String::new(),

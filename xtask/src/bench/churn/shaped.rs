@@ -171,7 +171,7 @@ fn cells(rounds: &[Vec<Sample>], programs: &[Row], contender: Contender) -> [Str
     };
     let spread = |applies: bool, values: &[f64], unit| {
         let shown = Quartiles::of(values).filter(|_| applies);
-        shown.map_or_else(|| "–".to_owned(), |it| rows::cell(it, unit))
+        shown.map_or_else(|| "–".to_owned(), |it| it.cell(unit))
     };
     let over = over_floor(rounds, contender);
     let inside: f64 = programs.iter().map(|row| row.ns_a_connection).sum();
