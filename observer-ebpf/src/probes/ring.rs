@@ -16,9 +16,9 @@ use super::kernel::Pointer;
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
-/// Records that found the ring full, by kind number.
+/// Records that found the ring full, by kind number: one entry, so that the agent asks once for all.
 #[map]
-static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
+static DROPS: PerCpuArray<[u64; Kind::SLOTS as usize]> = PerCpuArray::with_max_entries(1, 0);
 
 /// Not 0 while the agent sleeps until it is woken. While it works it looks again by itself, and a
 /// wake-up for each record that finds the ring empty would cost more than the record.
@@ -84,9 +84,12 @@ fn wake_up() -> u64 {
 
 #[inline(always)]
 fn count_drop(kind: Kind) {
-    if let Some(count) = DROPS.get_ptr_mut(u32::from(kind as u16)) {
-        // SAFETY: the slot is this CPU's own; a probe that interrupts this one in between may
-        // lose one count, never corrupt it.
-        unsafe { *count += 1 };
+    let Some(counts) = DROPS.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: the entry is this CPU's own; a probe that interrupts this one in between may lose one
+    // count, never corrupt it.
+    if let Some(count) = unsafe { (*counts).get_mut(kind as usize) } {
+        *count += 1;
     }
 }

@@ -52,8 +52,8 @@ impl Kind {
         Self::Accepted,
     ];
 
-    /// Slots of the per-CPU drop counter: one a kind, indexed by the kind's number; slot 0
-    /// is not used.
+    /// Counts of the per-CPU drop counter: one a kind, indexed by the kind's number; the first is
+    /// not used.
     pub const SLOTS: u32 = 14;
 
     /// The kind with this number.

@@ -28,7 +28,7 @@ pub struct Ring {
     events: AsyncFd<RingBuf<MapData>>,
     waiting: Array<MapData, u32>,
     shed: Array<MapData, u32>,
-    drops: PerCpuArray<MapData, u64>,
+    drops: PerCpuArray<MapData, [u64; Kind::SLOTS as usize]>,
     misses: Misses,
     rest: Rest,
 }
@@ -125,10 +125,12 @@ impl Ring {
 
     /// Records lost so far because the ring was full, indexed by `wire::Kind` number.
     pub fn lost(&self) -> io::Result<[u64; Kind::SLOTS as usize]> {
+        let per_cpu = self.drops.get(&0, 0).map_err(io::Error::other)?;
         let mut lost = [0; Kind::SLOTS as usize];
-        for (slot, total) in (0..).zip(&mut lost) {
-            let per_cpu = self.drops.get(&slot, 0).map_err(io::Error::other)?;
-            *total = per_cpu.iter().sum();
+        for of_one in per_cpu.iter() {
+            for (total, count) in lost.iter_mut().zip(of_one) {
+                *total += count;
+            }
         }
         Ok(lost)
     }

@@ -67,27 +67,19 @@ impl Happening {
         Self::PeerResetWhileClosing,
     ];
 
-    /// How often it happened to this connection end.
-    pub(super) fn times(self, verdict: &Verdict) -> u32 {
-        match self {
-            Self::TimeWait => u32::from(verdict.holds_time_wait()),
-            Self::NoPort => u32::from(verdict.found_no_port()),
-            Self::Ended => 1,
-            Self::KeepaliveRace => u32::from(reset::is_race(verdict)),
-            Self::ListenerClosed => u32::from(verdict.ending == Ending::ResetListenerClosed),
-            Self::ResetUnreadData
-            | Self::ResetLingerZero
-            | Self::ResetDataAfterClose
-            | Self::ResetDisconnect
-            | Self::ResetLinger2
-            | Self::ResetOutOfMemory
-            | Self::ResetDestroyed
-            | Self::ResetOther
-            | Self::ConnectRefused
-            | Self::PeerReset
-            | Self::PeerResetAfterFin
-            | Self::PeerResetWhileClosing => u32::from(reset::ending(self) == Some(verdict.ending)),
-        }
+    /// All that happened to this connection end.
+    pub(super) fn all_of(verdict: &Verdict) -> impl Iterator<Item = Self> {
+        let closed = verdict.ending == Ending::ResetListenerClosed;
+        let whether = [
+            (Self::TimeWait, verdict.holds_time_wait()),
+            (Self::NoPort, verdict.found_no_port()),
+            (Self::Ended, true),
+            (Self::KeepaliveRace, reset::is_race(verdict)),
+            (Self::ListenerClosed, closed),
+        ];
+        let happened = whether.into_iter().filter(|(_, happened)| *happened);
+        let happened = happened.map(|(it, _)| it);
+        happened.chain(reset::happening(verdict.ending))
     }
 
     /// Who did it, as far as that was seen.

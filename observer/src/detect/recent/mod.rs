@@ -49,17 +49,14 @@ pub struct Recent {
 impl Recent {
     /// Counts what an ended connection tells.
     pub fn note(&mut self, verdict: &Verdict) {
-        for happening in Happening::ALL {
-            let times = happening.times(verdict);
-            if times > 0 {
-                let what = What {
-                    netns: verdict.netns,
-                    happening,
-                    comm: happening.by(verdict).map(|task| task.comm),
-                    service: happening::service(verdict),
-                };
-                self.count(what, times.into());
-            }
+        for happening in Happening::all_of(verdict) {
+            let what = What {
+                netns: verdict.netns,
+                happening,
+                comm: happening.by(verdict).map(|task| task.comm),
+                service: happening::service(verdict),
+            };
+            self.count(what, 1);
         }
     }
 

@@ -28,20 +28,22 @@ pub(in crate::detect) const RESETS: [(Happening, Ending); 12] = [
     ),
 ];
 
-/// The ending that this happening is.
-pub(super) fn ending(happening: Happening) -> Option<Ending> {
+/// The reset that an ending is, if it is one.
+pub(super) fn happening(ending: Ending) -> Option<Happening> {
     let mut all = RESETS.iter();
-    all.find(|(it, _)| *it == happening)
-        .map(|(_, ending)| *ending)
+    all.find(|(_, it)| *it == ending).map(|(it, _)| *it)
 }
 
 /// A server closed first, and a client that did not know it yet sent more.
 pub(super) fn is_race(verdict: &Verdict) -> bool {
-    let closing = [Phase::FinWait1, Phase::FinWait2, Phase::Closing];
-    let times = closing.map(|phase| verdict.phases.get(phase as usize).copied().flatten());
-    let since_fin: Duration = times.into_iter().flatten().sum();
     verdict.ending == Ending::ResetDataAfterClose
         && verdict.role == Role::Server
         && verdict.initiator == Some(Initiator::Local)
-        && since_fin <= CROSSING
+        && since_fin(verdict) <= CROSSING
+}
+
+fn since_fin(verdict: &Verdict) -> Duration {
+    let closing = [Phase::FinWait1, Phase::FinWait2, Phase::Closing];
+    let times = closing.map(|phase| verdict.phases.get(phase as usize).copied().flatten());
+    times.into_iter().flatten().sum()
 }

@@ -8,6 +8,7 @@ mod tests;
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
+use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::{DROPS, EVENTS, SHED, WAITING};
 use observer_ebpf::wire::settings::{self, STACKS};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -147,7 +148,7 @@ fn raise_memory_limit() {
 /// The maps that the agent reads, and those in which it says that it sleeps and what it sheds.
 pub(super) struct Maps {
     pub(super) events: RingBuf<MapData>,
-    pub(super) drops: PerCpuArray<MapData, u64>,
+    pub(super) drops: PerCpuArray<MapData, [u64; Kind::SLOTS as usize]>,
     pub(super) waiting: Array<MapData, u32>,
     pub(super) shed: Array<MapData, u32>,
 }
