@@ -23,7 +23,7 @@ fn tp_tcp_destroy_sock(ctx: BtfTracePointContext) {
 fn tp_tcp_destroy_sock_stand_in(ctx: BtfTracePointContext) {
     let sock: Pointer = ctx.arg(0);
     // SAFETY: argument 0 is a `struct sock`.
-    if unsafe { matters::<Direct>(sock) } && !stand_in::take(stand_in::event(sock, 0, 0)) {
+    if !stand_in::take(stand_in::event(sock, 0, 0)) && unsafe { matters::<Direct>(sock) } {
         report(sock);
     }
 }
@@ -41,8 +41,8 @@ unsafe fn destroys<R: Read>(sock: Pointer) {
     // SAFETY: the caller vouches for `sock`.
     if unsafe { matters::<R>(sock) } {
         report(sock);
-        stand_in::mark(stand_in::event(sock, 0, 0));
     }
+    stand_in::mark(stand_in::event(sock, 0, 0));
 }
 
 #[inline(always)]

@@ -133,7 +133,15 @@ unsafe fn has_port<R: Read>(sock: Pointer, peer_port: u32, local_port: LocalPort
     let local_port = match local_port {
         // SAFETY: the caller vouches for `sock`.
         LocalPort::Common => unsafe { R::read::<u16>(sock, &kernel::SKC_NUM) },
-        LocalPort::Kept => u16::from_be(read(sock, &kernel::INET_SPORT)),
+        LocalPort::Kept => {
+            // SAFETY: as above; a hook's own argument is what full sockets are here.
+            let tcp = unsafe { R::tcp(sock) };
+            if tcp.is_null() {
+                return false;
+            }
+            // SAFETY: `tcp` is a full TCP socket.
+            u16::from_be(unsafe { R::read(tcp, &kernel::INET_SPORT) })
+        }
     };
     is_one(&FILTER_PORTS, u32::from(local_port))
 }

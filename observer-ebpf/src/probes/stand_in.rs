@@ -3,10 +3,10 @@
 //! The kernel does not run a program that an interrupt finds running on the same CPU
 //! (`bpf_prog->active`, `bpf_prog_active`): an event of a softirq that lands inside the probe
 //! is skipped. So frequent kinds have a stand-in, another program that runs after the first
-//! one for the same event: the first leaves a mark of what it reported, and the stand-in
-//! reports what has none.
+//! one for the same event: the first leaves a mark of what it saw, whether it reported it or not,
+//! and the stand-in looks at what has none.
 //!
-//! Takes what names an event; gives whether it was reported. Keeps a few marks a CPU.
+//! Takes what names an event; gives whether it was seen. Keeps a few marks a CPU.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 
@@ -34,7 +34,7 @@ struct Seen {
     next: u64,
 }
 
-/// What the first programs reported on this CPU. A place is free while its socket is 0; when
+/// What the first programs saw on this CPU. A place is free while its socket is 0; when
 /// none is, the marks left over from stand-ins that were skipped are overwritten in turn.
 #[map]
 static SEEN: PerCpuArray<Seen> = PerCpuArray::with_max_entries(1, 0);
@@ -48,7 +48,7 @@ pub(super) fn event(sock: Pointer, first: u8, second: u8) -> Mark {
     }
 }
 
-/// Leaves the mark of a reported event.
+/// Leaves the mark of an event that was seen.
 #[inline(always)]
 pub(super) fn mark(event: Mark) {
     if let Some(seen) = SEEN.get_ptr_mut(0) {

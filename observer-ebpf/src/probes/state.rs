@@ -58,14 +58,12 @@ fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
     let old: u64 = ctx.arg(1);
     let new: u64 = ctx.arg(2);
     let (old, new) = (old as u8, new as u8);
+    if stand_in::take(stand_in::event(sock, old, new)) {
+        return;
+    }
     // SAFETY: argument 0 is a `struct sock`.
     unsafe {
-        if is_left_out(new) {
-            // The first may have reported it just before.
-            stand_in::take(stand_in::event(sock, old, new));
-        } else if matters::<Direct>(sock, old, new)
-            && !stand_in::take(stand_in::event(sock, old, new))
-        {
+        if is_wanted::<Direct>(sock, old, new) {
             report::<Direct>(sock, old, new, 0, ctx.as_ptr());
         }
     }
@@ -75,11 +73,17 @@ fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
 unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.
     unsafe {
-        if !is_left_out(new) && matters::<R>(sock, old, new) {
+        if is_wanted::<R>(sock, old, new) {
             report::<R>(sock, old, new, hashed, context);
-            stand_in::mark(stand_in::event(sock, old, new));
         }
     }
+    stand_in::mark(stand_in::event(sock, old, new));
+}
+
+#[inline(always)]
+unsafe fn is_wanted<R: Read>(sock: Pointer, old: u8, new: u8) -> bool {
+    // SAFETY: the caller vouches for `sock`.
+    !is_left_out(new) && unsafe { matters::<R>(sock, old, new) }
 }
 
 /// Whether it is part of a birth, of which nothing is wanted for now.
