@@ -15,11 +15,13 @@ use serde_json::json;
 
 use super::agent::Observer;
 use super::load::Churn;
-use super::stats::{number, ratio};
+use super::stats::{Quartiles, number, ratio};
 use super::{Options, Section, bpftool};
 
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 const SECONDS: u64 = 300;
+/// Runs without stacks and with them, in turn.
+const TURNS: u32 = 5;
 
 /// One program.
 #[derive(Clone, Debug, Serialize)]
@@ -41,15 +43,40 @@ pub(super) fn measure(agent: &Path, options: &Options) -> Result<Section> {
             checks: Vec::new(),
         });
     };
-    let running = Observer::start(agent, &[])?;
-    let (connections, rows) = of_process(running.pid(), bpftool, options)?;
-    running.stop()?;
+    let run = |flags: &[&str]| {
+        let running = Observer::start(agent, flags)?;
+        let rows = of_process(running.pid(), bpftool, options)?;
+        running.stop()?;
+        anyhow::Ok(rows)
+    };
+    let (connections, rows) = run(&[])?;
+    let (mut without, mut with_stacks) = (vec![whole(&rows)], Vec::new());
+    for turn in 0..TURNS {
+        with_stacks.push(whole(&run(&["--stacks"])?.1));
+        if turn + 1 < TURNS {
+            without.push(whole(&run(&[])?.1));
+        }
+    }
+    let alls = [
+        ("in each run", Quartiles::of(&without)),
+        ("with `--stacks`", Quartiles::of(&with_stacks)),
+    ];
     Ok(Section {
         name: "probes",
-        table: format!("{heading}{}", table(&rows)),
-        data: json!({ "connections": connections, "rows": rows }),
+        table: format!("{heading}{}", table(&rows, &alls)),
+        data: json!({
+            "connections": connections,
+            "rows": rows,
+            "all": without,
+            "all_with_stacks": with_stacks,
+        }),
         checks: Vec::new(),
     })
+}
+
+/// What all of them take of a connection, ns.
+fn whole(rows: &[Row]) -> f64 {
+    rows.iter().map(|row| row.ns_a_connection).sum()
 }
 
 /// Run times of the programs that a process has attached, while so many connections are made.
@@ -78,10 +105,11 @@ pub(super) fn of_process(pid: u32, bpftool: &Path, options: &Options) -> Result<
     Ok((made, after.into_iter().map(row).collect()))
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Row], alls: &[(&str, Option<Quartiles>)]) -> String {
     let mut text = String::from(
         "By `kernel.bpf_stats_enabled`, under the same churn. The clock is read twice for each run \
-         and is part of its time, so that what a probe adds to a connection is less.\n\n\
+         and is part of its time, so that what a probe adds to a connection is less. The last rows \
+         are medians of runs in turn, with the quartiles in brackets.\n\n\
          | program | runs a connection | ns a run | ns a connection |\n|---|--:|--:|--:|\n",
     );
     for row in rows {
@@ -91,8 +119,13 @@ fn table(rows: &[Row]) -> String {
             row.program, row.runs_each, row.ns_a_run, row.ns_a_connection
         );
     }
-    let whole: f64 = rows.iter().map(|row| row.ns_a_connection).sum();
-    let _infallible = writeln!(text, "| all | | | {whole:.0} |");
+    let _infallible = writeln!(text, "| all | | | {:.0} |", whole(rows));
+    for (which, all) in alls {
+        if let Some(all) = all {
+            let cell = all.cell(1.0);
+            let _infallible = writeln!(text, "| all, {which} | | | {cell} |");
+        }
+    }
     text
 }
 
@@ -125,12 +158,14 @@ mod tests {
             ns_a_run: 42.0,
             ns_a_connection,
         };
-        let text = table(&[row("a", 420.0), row("b", 80.0)]);
+        let rows = [row("a", 420.0), row("b", 80.0)];
+        let text = table(&rows, &[("twice", Quartiles::of(&[500.0, 510.0]))]);
         let lines: Vec<&str> = text.lines().skip(4).collect();
         let expected = [
             "| `a` | 10.00 | 42 | 420 |",
             "| `b` | 10.00 | 42 | 80 |",
             "| all | | | 500 |",
+            "| all, twice | | | 505.00 (502.50–507.50) |",
         ];
         assert_eq!(lines, expected);
     }
