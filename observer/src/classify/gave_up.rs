@@ -42,17 +42,23 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     }
 }
 
-/// A keepalive whose error the application took before the state changed: SO_ERROR clears `sk_err`
+/// A timer whose error the application took before the state changed: SO_ERROR clears `sk_err`
 /// without the socket's lock, so also between `tcp_write_err` and `tcp_done` (5.10 to 7.2).
 pub(super) fn unsaid(closed: &Closed, exit: &Exit) -> Option<Found> {
+    const TAKEN: &str =
+        "the error was gone when the state changed: the application is assumed to have read it";
     let socket = &exit.socket;
     let held = socket.has_socket && !socket.dead && socket.release != Release::Yes;
     let torn_down = closed.teardown() != &Teardown::default();
-    if !held || socket.error != 0 || socket.subflow || torn_down {
+    if !held || socket.error != 0 || socket.subflow || socket.repair || torn_down {
         return None;
     }
     let mut resets = closed.resets().iter();
-    let reset = resets.find(|it| !it.after_exit && it.source == ResetSource::Active)?;
+    let reset = resets.find(|it| !it.after_exit && it.source == ResetSource::Active);
+    let Some(reset) = reset else {
+        let ending = timer(socket).filter(|_| closed.resets().is_empty())?;
+        return Found::inferred(ending, TAKEN);
+    };
     if reset.state != exit.from {
         return None;
     }
@@ -62,12 +68,23 @@ pub(super) fn unsaid(closed: &Closed, exit: &Exit) -> Option<Found> {
         .map(|it| ResetCause::from_reason(&it.name));
     match cause {
         Some(Some(ResetCause::KeepaliveTimeout)) => Found::exact(Ending::TimeoutKeepalive),
-        None if socket.keepalive => Found::inferred(
-            Ending::TimeoutKeepalive,
-            "the error was gone when the state changed: the application is assumed to have read it",
-        ),
+        None if socket.keepalive => Found::inferred(Ending::TimeoutKeepalive, TAKEN),
         Some(_) | None => None,
     }
+}
+
+/// The timer that had tried in vain what it tries again and again.
+fn timer(socket: &Socket) -> Option<Ending> {
+    let numbers = socket.sequences;
+    let (unacked, unsent) = (
+        numbers.snd_una != numbers.snd_nxt,
+        numbers.snd_nxt != numbers.write_seq,
+    );
+    if socket.retransmits > 0 && unacked {
+        return Some(unacknowledged(socket));
+    }
+    let probed = socket.probes > 0 && unsent && numbers.snd_wnd == 0;
+    probed.then_some(Ending::TimeoutZeroWindow)
 }
 
 /// Each timer gives up with other queues (`net/ipv4/tcp_timer.c`, 5.10 to 7.2): the one for
