@@ -10,7 +10,6 @@ mod thrift;
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use observer_ebpf::wire::Kind;
@@ -279,10 +278,7 @@ impl App {
     /// Waits for the ring, the tracker's next deadline, or the order to stop; or rests that long,
     /// whatever the ring has.
     async fn wait(&mut self, rest: Option<Duration>) -> io::Result<()> {
-        if rest.is_none() && self.probes.ring.gathers() {
-            // A timer of the runtime would switch to the thread that serves the web and back. Nothing
-            // else runs on this one.
-            thread::sleep(GATHER);
+        if rest.is_none() && self.probes.ring.gather() {
             return Ok(());
         }
         let due = self.tracker.poll_timeout().map_or(IDLE, |deadline| {

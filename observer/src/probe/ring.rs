@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::thread;
 use std::time::Duration;
 
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
@@ -79,27 +80,28 @@ impl Ring {
         })
     }
 
-    /// Waits until it is worth the while to drain; drain the ring after each wait. Nothing is lost
-    /// where it is dropped before it is over.
-    pub async fn wait(&mut self) -> io::Result<()> {
-        match self.rest {
-            Rest::None => {}
-            Rest::Gather => sleep(GATHER).await,
-            Rest::Sleep => {
-                self.waiting.set(0, 1, 0).map_err(io::Error::other)?;
-                // A record that was reserved before that wakes nobody.
-                if !has_record(self.events.as_fd())? {
-                    self.events.readable_mut().await?.clear_ready();
-                }
-                sleep(GATHER).await;
-            }
+    /// Waits [`GATHER`], and gives true, where the last drain found something. It blocks the thread:
+    /// a timer of the runtime would switch to the thread that serves the web and back.
+    pub fn gather(&self) -> bool {
+        let gathers = self.rest == Rest::Gather;
+        if gathers {
+            thread::sleep(GATHER);
         }
-        Ok(())
+        gathers
     }
 
-    /// Whether the next wait is for no more than [`GATHER`].
-    pub fn gathers(&self) -> bool {
-        self.rest == Rest::Gather
+    /// Waits for a record, where there is nothing to gather; drain the ring after each wait. Nothing
+    /// is lost where it is dropped before it is over.
+    pub async fn wait(&mut self) -> io::Result<()> {
+        if self.rest == Rest::Sleep {
+            self.waiting.set(0, 1, 0).map_err(io::Error::other)?;
+            // A record that was reserved before that wakes nobody.
+            if !has_record(self.events.as_fd())? {
+                self.events.readable_mut().await?.clear_ready();
+            }
+            sleep(GATHER).await;
+        }
+        Ok(())
     }
 
     /// Hands at most `limit` records to `take`, oldest first; returns how many.
