@@ -2,6 +2,7 @@
 //! Takes the checkout as it is, gives the time of each part; stops at the first
 //! part that fails.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -48,8 +49,13 @@ fn parts(times: &mut Vec<(&'static str, String)>) -> Result<()> {
     Ok(())
 }
 
+/// Gibibytes that a run in a fresh clone leaves under the target folder, and half
+/// as many again.
+const ROOM: u64 = 8;
+
 /// What the steps need. Where arm64 cannot be had, the tests decide what that means.
 fn set_up() -> Result<()> {
+    enough(free_space(place::repository())?)?;
     setup::ensure(&[
         Part::Probes,
         Part::Vm,
@@ -59,6 +65,26 @@ fn set_up() -> Result<()> {
     ])?;
     if let Err(error) = setup::ensure(&[Part::Arm64]) {
         println!("setup: no arm64: {error:#}");
+    }
+    Ok(())
+}
+
+/// Bytes that are free on the filesystem of `folder`.
+fn free_space(folder: &Path) -> Result<u64> {
+    let filesystem = nix::sys::statvfs::statvfs(folder)
+        .with_context(|| format!("cannot tell how much space {} has", folder.display()))?;
+    Ok(filesystem.blocks_available() * filesystem.fragment_size())
+}
+
+/// A disk that is full an hour later says less than one that is too small now.
+fn enough(free: u64) -> Result<()> {
+    let gibibyte = 1 << 30;
+    if free < ROOM * gibibyte {
+        bail!(
+            "{} GiB are free where target/ is, and a run takes up to {ROOM}: \
+             `cargo clean` gives back what earlier builds left",
+            free / gibibyte
+        );
     }
     Ok(())
 }
@@ -143,4 +169,25 @@ fn cargo(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
             .envs(environment.iter().copied())
             .current_dir(place::repository()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_too_small_is_told_at_the_start() {
+        let refusal = enough((ROOM << 30) - 1).expect_err("one byte short");
+        assert!(
+            refusal.to_string().starts_with("7 GiB are free"),
+            "{refusal}"
+        );
+        enough(ROOM << 30).expect("as much as a run takes");
+    }
+
+    #[test]
+    fn the_space_of_a_folder_that_is_not_there_names_it() {
+        let refusal = free_space(Path::new("/no/such/folder")).expect_err("not there");
+        assert!(refusal.to_string().contains("/no/such/folder"), "{refusal}");
+    }
 }
