@@ -120,11 +120,10 @@ impl Answers {
         self.asked.recv().await
     }
 
-    /// Answers what is asked, if something is.
-    pub fn answer_asked(&mut self, tracker: &mut Tracker) {
-        if let Ok(ask) = self.asked.try_recv() {
-            self.answer(ask, tracker);
-        }
+    /// Answers what is asked, and says whether something was.
+    pub fn answer_asked(&mut self, tracker: &mut Tracker) -> bool {
+        let asked = self.asked.try_recv();
+        asked.map(|ask| self.answer(ask, tracker)).is_ok()
     }
 
     /// Answers. Whoever asked may be gone.

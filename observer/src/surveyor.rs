@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Without a budget a census rests no longer than so many intervals, and then takes more.
 const MOST_REST: u32 = 10;
 
+/// With a budget it may rest this long all the same: what it finds is to be of use.
+const LONG_REST: Duration = Duration::from_mins(4);
+
 /// Findings of one census in the log, raised or over.
 const MOST_TOLD: usize = 20;
 
@@ -59,12 +62,12 @@ impl Settings {
     fn rest(&self, took: Duration, cpu: Duration) -> Duration {
         let earned = cpu.div_f64(of_census(self.budget));
         let most = self.interval * MOST_REST;
-        let earned = if self.budget.is_some() {
-            earned
+        let most = if self.budget.is_some() {
+            most.max(LONG_REST)
         } else {
-            earned.min(most)
+            most
         };
-        self.interval.saturating_sub(took).max(earned)
+        self.interval.saturating_sub(took).max(earned.min(most))
     }
 }
 
@@ -300,5 +303,32 @@ impl Work {
             self.metrics.census().count_ghosts(forgotten);
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest(budget: Option<f64>, took: u64, cpu: u64) -> u64 {
+        let settings = Settings {
+            leak_after: Duration::from_secs(60),
+            interval: Duration::from_secs(15),
+            stacks: Stacks::Off,
+            selection: Selection::default(),
+            budget,
+        };
+        let (took, cpu) = (Duration::from_secs(took), Duration::from_secs(cpu));
+        settings.rest(took, cpu).as_secs()
+    }
+
+    #[test]
+    fn a_census_that_is_dear_rests_longer_but_never_for_good() {
+        assert_eq!(rest(None, 1, 0), 14);
+        assert_eq!(rest(None, 1, 1), 50);
+        assert_eq!(rest(None, 20, 20), 150);
+        // Half of 2 %.
+        assert_eq!(rest(Some(0.02), 1, 1), 100);
+        assert_eq!(rest(Some(0.01), 20, 20), 240);
     }
 }

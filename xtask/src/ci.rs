@@ -55,7 +55,7 @@ const ROOM: u64 = 8;
 
 /// What the steps need. Where arm64 cannot be had, the tests decide what that means.
 fn set_up() -> Result<()> {
-    enough(free_space(place::repository())?)?;
+    enough(free_space(&place::target())?)?;
     setup::ensure(&[
         Part::Probes,
         Part::Vm,

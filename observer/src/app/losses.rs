@@ -16,7 +16,6 @@ impl App {
     /// complete; a connection whose last event was lost together with the batch before it can
     /// be final by then.
     pub(super) fn look_at_losses(&mut self, now: Timestamp) {
-        self.looked_at_losses = now;
         match self.probes.ring.lost() {
             Ok(lost) => {
                 self.count_lost(now, Cause::RingFull, since(self.lost, lost));

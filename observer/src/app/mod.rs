@@ -39,9 +39,6 @@ const BATCH: usize = 4096;
 /// CPUs may be out of order by as much.
 const SKEW: Duration = Duration::from_millis(5);
 
-/// The least time between two looks at the drop counters.
-const LOSS_PERIOD: Duration = Duration::from_millis(10);
-
 /// The most time between two rounds of the loop, and between two looks at the wall clock.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -72,10 +69,11 @@ pub struct App {
     newest: Timestamp,
     /// Everything stamped before this was handled.
     horizon: Timestamp,
-    looked_at_losses: Timestamp,
     looked_at_wall: Timestamp,
     decode_errors: u64,
     gaps: u64,
+    /// Whether the census asked something in this round, so that it may have more to ask at once.
+    asked: bool,
     /// Indexed by cause.
     loss_told: [bool; LOSSES.len()],
 }
@@ -109,7 +107,7 @@ impl App {
             lines_lost: 0,
             newest: Timestamp(0),
             horizon: Timestamp(0),
-            looked_at_losses: Timestamp(0),
+            asked: false,
             looked_at_wall: Timestamp(0),
             decode_errors: 0,
             gaps: 0,
@@ -168,9 +166,7 @@ impl App {
         let handled = if taken == BATCH { self.newest } else { now };
         let handled = Timestamp(handled.0.saturating_sub(nanoseconds(SKEW)));
         self.horizon = self.horizon.max(handled);
-        if now.since(self.looked_at_losses) >= LOSS_PERIOD {
-            self.look_at_losses(now);
-        }
+        self.look_at_losses(now);
         let second = now.since(self.looked_at_wall) >= IDLE;
         if second {
             self.clock.refresh();
@@ -179,9 +175,8 @@ impl App {
         }
         self.tracker.handle_timeout(self.horizon);
         self.deliver(now);
-        if let Some(surveyor) = &mut self.surveyor {
-            surveyor.answers.answer_asked(&mut self.tracker);
-        }
+        let surveyor = self.surveyor.as_mut();
+        self.asked = surveyor.is_some_and(|it| it.answers.answer_asked(&mut self.tracker));
         if let Some(auditor) = self.auditor.as_mut().filter(|_| second) {
             auditor.round(self.horizon);
         }
@@ -278,7 +273,7 @@ impl App {
     /// Waits for the ring, the tracker's next deadline, or the order to stop; or rests that long,
     /// whatever the ring has.
     async fn wait(&mut self, rest: Option<Duration>) -> io::Result<()> {
-        if rest.is_none() && self.probes.ring.gather() {
+        if rest.is_none() && !self.asked && self.probes.ring.gather() {
             return Ok(());
         }
         let due = self.tracker.poll_timeout().map_or(IDLE, |deadline| {

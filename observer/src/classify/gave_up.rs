@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::event::{Release, Socket, State};
-use crate::track::{Closed, Exit, Fate, ResetSource, Teardown};
+use crate::track::{Closed, Exit, Fate, Gap, ResetSource, Teardown};
 
 use super::found::{self, Found};
 use super::{Ending, ResetCause};
@@ -56,7 +56,9 @@ pub(super) fn unsaid(closed: &Closed, exit: &Exit) -> Option<Found> {
     let mut resets = closed.resets().iter();
     let reset = resets.find(|it| !it.after_exit && it.source == ResetSource::Active);
     let Some(reset) = reset else {
-        let ending = timer(socket).filter(|_| closed.resets().is_empty())?;
+        // A reset or a disconnect() may be what was not seen.
+        let seen = matches!(closed.gap, None | Some(Gap::Birth));
+        let ending = timer(socket).filter(|_| seen && closed.resets().is_empty())?;
         return Found::inferred(ending, TAKEN);
     };
     if reset.state != exit.from {

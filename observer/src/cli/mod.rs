@@ -164,10 +164,10 @@ pub struct Run {
     pub stacks: bool,
 
     /// How much of one CPU the agent may take for events and for its census, such as 5%; what the
-    /// probes take and what scrapes cost is not in it. Above that it leaves out timelines of
-    /// connections, then how they come to be (who opened them, when, which side this host was), and
-    /// says so; then it rests, and what finds no room meanwhile is lost and counted. Without it, it
-    /// takes what it needs
+    /// probes, scrapes and the writing of --events-file take is not in it. Above that it leaves out
+    /// timelines of connections, then how they come to be (who opened them, when, which side this
+    /// host was), and says so; then it rests, and what finds no room meanwhile is lost and counted.
+    /// Without it, it takes what it needs
     #[arg(long, value_name = "SHARE", value_parser = settings::cpu_budget)]
     pub cpu_budget: Option<f64>,
 

@@ -118,7 +118,8 @@ impl Closed {
             ..
         } = change;
         if self.state != old {
-            self.note_gap(Gap::Sequence);
+            let birth = (self.state, old) == (State::SynSent, State::Established);
+            self.note_gap(if birth { Gap::Birth } else { Gap::Sequence });
         }
         self.leave(old, at);
         self.came_from = Some(old);

@@ -7,7 +7,7 @@ use super::closed::{Closed, Origin};
 use super::open::Open;
 use super::table::{Found, OpenSlot, Slot};
 
-/// Memory of ended connections that is kept for the next, at most 2 MiB.
+/// Memory of ended connections that is kept for the next, at most 3 MiB.
 const SPARE: usize = 1024;
 
 /// Connections that the peer closed, passed over in search of one to give up.

@@ -122,19 +122,39 @@ pub fn run(agent: &Path, options: &Options, folder: &Path) -> Result<String> {
     let machine = machine::described()?;
     let mut out = std::io::stdout();
     let mut sections = Vec::new();
+    let mut text = String::new();
     for part in wanted(&options.parts) {
         let section = part.measure(agent, options, &limits, folder)?;
         writeln!(out, "\n{}", section.table)?;
         sections.push(section);
+        // What an hour has measured is not lost with the part that fails.
+        text = leave(folder, &machine, &sections)?;
     }
-    let checks: Vec<&Check> = sections.iter().flat_map(|it| &it.checks).collect();
+    let checks = checks(&sections);
+    writeln!(
+        out,
+        "{}\n{machine}\n{}",
+        limits::table(&checks),
+        folder.display()
+    )?;
+    let failed = checks.iter().filter(|it| it.outcome == Outcome::Fails);
+    match failed.count() {
+        0 => Ok(text),
+        failed => bail!("{failed} guards do not hold; the rows with FAIL"),
+    }
+}
+
+fn checks(sections: &[Section]) -> Vec<&Check> {
+    sections.iter().flat_map(|it| &it.checks).collect()
+}
+
+/// Writes what was measured so far, and gives its tables.
+fn leave(folder: &Path, machine: &str, sections: &[Section]) -> Result<String> {
+    let checks = checks(sections);
     let judged = limits::table(&checks);
-    writeln!(out, "{judged}\n{machine}")?;
-    let tables = sections.iter().map(|it| it.table.as_str());
-    let mut tables: Vec<&str> = tables.collect();
     let described = format!("## The machine\n\n{machine}.\n");
-    tables.push(&judged);
-    tables.push(&described);
+    let mut tables: Vec<&str> = sections.iter().map(|it| it.table.as_str()).collect();
+    tables.extend([judged.as_str(), &described]);
     let text = tables.join("\n");
     let data = sections
         .iter()
@@ -146,13 +166,8 @@ pub fn run(agent: &Path, options: &Options, folder: &Path) -> Result<String> {
     for (name, text) in [("bench.md", &text), ("bench.json", &whole)] {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        writeln!(out, "{}", path.display())?;
     }
-    let failed = checks.iter().filter(|it| it.outcome == Outcome::Fails);
-    match failed.count() {
-        0 => Ok(text),
-        failed => bail!("{failed} guards do not hold; the rows with FAIL"),
-    }
+    Ok(text)
 }
 
 /// Writes the tables between the marks of README.

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, PerCpuArray, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
+use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::{DROPS, EVENTS, Hook, WAITING};
 use serde::Serialize;
 
@@ -144,12 +145,9 @@ impl Shaped {
     /// Reads the rest, and detaches all.
     pub(super) fn stop(self) -> Result<Outcome> {
         let taken = self.reader.stop()?;
-        let mut lost = 0;
         let drops = self.attached.map(DROPS).context("no map of drops")?;
-        let drops = PerCpuArray::<_, u64>::try_from(drops)?;
-        for slot in drops.iter() {
-            lost += slot?.iter().sum::<u64>();
-        }
+        let drops = PerCpuArray::<_, [u64; Kind::SLOTS as usize]>::try_from(drops)?;
+        let lost = drops.get(&0, 0)?.iter().flatten().sum();
         Ok(Outcome { taken, lost })
     }
 }
