@@ -312,7 +312,7 @@ mod tests {
 
     fn rest(budget: Option<f64>, took: u64, cpu: u64) -> u64 {
         let settings = Settings {
-            leak_after: Duration::from_secs(60),
+            leak_after: Duration::from_mins(1),
             interval: Duration::from_secs(15),
             stacks: Stacks::Off,
             selection: Selection::default(),

@@ -28,10 +28,17 @@ impl Quartiles {
         })
     }
 
-    /// `1.23 (1.20–1.30)`: the median between the others, in units of `unit`.
+    /// `1.23 (1.20–1.30)`: the median between the others, in units of `unit`. `∞` is a ratio to
+    /// nothing.
     pub(super) fn cell(self, unit: f64) -> String {
-        let [lower, median, upper] = [self.lower, self.median, self.upper].map(|it| it / unit);
-        format!("{median:.2} ({lower:.2}–{upper:.2})")
+        let [lower, median, upper] = [self.lower, self.median, self.upper].map(|it| {
+            if it.is_finite() {
+                format!("{:.2}", it / unit)
+            } else {
+                "∞".to_owned()
+            }
+        });
+        format!("{median} ({lower}–{upper})")
     }
 }
 
@@ -95,6 +102,14 @@ mod tests {
         check(&[1.0, worst, worst], [worst, worst, worst]);
         check(&[ratio(1.0, 0.0), ratio(1.0, -2.0)], [worst, worst, worst]);
         check(&[ratio(1.0, 2.0)], [0.5, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn a_cell_is_in_its_unit_and_a_ratio_to_nothing_is_told() {
+        let cell = |samples: &[f64]| Quartiles::of(samples).unwrap().cell(1000.0);
+        assert_eq!(cell(&[1000.0, 2000.0, 3000.0]), "2.00 (1.50–2.50)");
+        let endless = f64::INFINITY;
+        assert_eq!(cell(&[1000.0, 1000.0, endless, endless]), "∞ (1.00–∞)");
     }
 
     #[test]

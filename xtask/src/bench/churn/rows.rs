@@ -52,7 +52,8 @@ pub(super) fn table(
          (`CLOCK_PROCESS_CPUTIME_ID`), the kernel's work and every probe in it. *Added*: over as \
          many connections by the same process, half just before and half just after, with nobody \
          watching (bare, the floor and what is filtered out: in ten slices); what bare \"adds\" is the error of that. \
-         *Own*: user and system time of the watcher. Where a kernel accounts for interrupts apart \
+         A ratio is within a round, and ∞ where the other added nothing. *Own*: user and system \
+         time of the watcher. Where a kernel accounts for interrupts apart \
          (`CONFIG_IRQ_TIME_ACCOUNTING`), the clock leaves out what runs in softirqs, and these \
          figures are too low. The floor is one empty program on each \
          hook that the agent attached: {}.\n\n\

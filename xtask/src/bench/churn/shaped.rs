@@ -132,7 +132,8 @@ fn table(rounds: &[Vec<Sample>], programs: &[(Contender, Vec<Row>)], options: &O
          programs on the tracepoints of state changes and of the end of a socket, empty ones on \
          the agent's other hooks, and a reader that only counts: each step in full, as the agent \
          has it; the first in full and the rest in 32 bytes; all steps kept with the socket and \
-         one record at its close. *Over the floor's*: added, within a round. *In programs*: \
+         one record at its close. *Over the floor's*: added, within a round; ∞ where \
+         the floor added nothing. *In programs*: \
          by `kernel.bpf_stats_enabled` in one more run, two looks at the clock with each call, \
          without what the kernel does afterwards. Records and bytes are of a connection (both \
          ends), with the ring's own 8 of each.\n\n\
