@@ -18,7 +18,7 @@ pub const ONE_PER_ENDING: &[(&str, &str)] = &[
     ("reset_linger2", "linger2_at_close"),
     ("reset_out_of_memory", "too_many_orphans"),
     ("reset_destroyed", "destroyed"),
-    ("reset_other", "mptcp_linger_zero"),
+    ("reset_other", "mptcp_unread"),
     ("connect_refused", "refused"),
     ("peer_reset", "reset_in_established"),
     ("peer_reset_after_fin", "reset_in_close_wait"),
