@@ -122,8 +122,11 @@ impl Answers {
 
     /// Answers what is asked, and says whether something was.
     pub fn answer_asked(&mut self, tracker: &mut Tracker) -> bool {
-        let asked = self.asked.try_recv();
-        asked.map(|ask| self.answer(ask, tracker)).is_ok()
+        let Ok(ask) = self.asked.try_recv() else {
+            return false;
+        };
+        self.answer(ask, tracker);
+        true
     }
 
     /// Answers. Whoever asked may be gone.

@@ -118,6 +118,7 @@ impl Closed {
             ..
         } = change;
         if self.state != old {
+            // Where births are left out, so is how a connect that was told came to be established.
             let birth = (self.state, old) == (State::SynSent, State::Established);
             self.note_gap(if birth { Gap::Birth } else { Gap::Sequence });
         }

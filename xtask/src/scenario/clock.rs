@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use nix::time::{ClockId, clock_gettime};
 
 /// How long a step may take that needs no timer of the kernel. Emulated machines are slow.
 pub const CEILING: Duration = Duration::from_secs(30);
@@ -20,6 +21,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 )]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// The clock that the kernel's own timers count by: since boot, of the last tick. On an emulated
+/// machine ticks come late and then several at once, so that a timer of a second may take less
+/// than half of one by [`now`].
+pub fn last_tick() -> Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE)?.into())
 }
 
 /// Asks `ready` again and again, ever more slowly, until it gives a value.
