@@ -18,6 +18,14 @@ pub(crate) fn agent() -> Result<PathBuf> {
     agent_for(Arch::host()?)
 }
 
+/// The agent as it ships.
+pub(crate) fn shipped_agent() -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--package", "observer", "--bin", "tcp-observer"]);
+    cargo.args(["--profile", "dist"]);
+    executable(cargo, "tcp-observer")
+}
+
 /// The agent, release profile.
 pub(crate) fn agent_for(arch: Arch) -> Result<PathBuf> {
     let words = ["build", "--package", "observer", "--bin", "tcp-observer"];

@@ -196,7 +196,7 @@ fn bench(args: Bench) -> Result<()> {
         boot: Some(vm::measuring),
     };
     let folder = place::target().join("bench");
-    let tables = xtask::bench::run(&artifacts::agent()?, &options, &folder)?;
+    let tables = xtask::bench::run(&artifacts::shipped_agent()?, &options, &folder)?;
     if args.readme {
         xtask::bench::write_readme(&place::repository().join("README.md"), &tables)?;
     }

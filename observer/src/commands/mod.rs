@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Cli, Command, Format, Log};
+use crate::memory;
 use crate::stop::Stop;
 
 /// How long the last lines may take to be written once the agent was told to stop.
@@ -30,6 +31,7 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 /// Does what the command line says.
 pub fn run(cli: Cli) -> ExitCode {
     let Cli { command, log } = cli;
+    memory::keep_large_apart();
     start_log(&log);
     let done = match command {
         Command::Run(arguments) => run::run(arguments, &log),
