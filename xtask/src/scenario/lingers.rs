@@ -1,11 +1,12 @@
 //! close() that waits for the peer: SO_LINGER with a time.
 
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::process;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use nix::sys::signal::Signal;
 use socket2::SockRef;
 
@@ -211,7 +212,8 @@ fn given_up(peer: &mut Peer, socket: TcpStream) -> Result<Segment> {
     let fin = close_slowly(socket, SHORT, || peer.see_fin())?;
     let waited = last_tick()?.saturating_sub(start);
     if waited < SHORT / 2 {
-        bail!("close() returned {} ms of ticks later", waited.as_millis());
+        let early = format!("close() returned {} ms of ticks later", waited.as_millis());
+        return Err(io::Error::new(ErrorKind::TimedOut, early).into());
     }
     Ok(fin)
 }

@@ -275,7 +275,8 @@ impl Scenario {
     }
 }
 
-/// Whether a scenario failed because something took longer than its ceiling.
+/// Whether a scenario failed because something took longer than its ceiling, or a timer of the
+/// kernel less than its time.
 pub fn timed_out(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let kind = cause.downcast_ref().map(io::Error::kind);
