@@ -6,7 +6,6 @@
 //! README describes, or what this agent does not reach; it is only told.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -144,6 +143,22 @@ impl Check {
         self
     }
 
+    /// Its row in the table, as Markdown.
+    pub(super) fn line(&self) -> String {
+        let cell = |it: fn(&Quartiles) -> f64| {
+            let value = self.measured.as_ref().map(it);
+            value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+        };
+        format!(
+            "| {} | {} | {} | {} | {} |\n",
+            self.row,
+            cell(|it| it.median),
+            cell(|it| it.upper),
+            self.at_most,
+            self.says()
+        )
+    }
+
     fn says(&self) -> String {
         match self.outcome {
             Outcome::Holds => "holds".to_owned(),
@@ -157,30 +172,15 @@ impl Check {
     }
 }
 
-/// As Markdown; empty for no checks.
-pub(super) fn table(checks: &[&Check]) -> String {
-    if checks.is_empty() {
-        return String::new();
+/// As Markdown; empty for no rows.
+pub(super) fn table(rows: &[&str]) -> String {
+    let rows = rows.concat();
+    if rows.is_empty() {
+        return rows;
     }
-    let mut text = String::from(
-        "## Limits\n\n| row | median | upper quartile | at most | |\n|---|--:|--:|--:|---|\n",
-    );
-    for check in checks {
-        let cell = |it: fn(&Quartiles) -> f64| {
-            let value = check.measured.as_ref().map(it);
-            value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
-        };
-        let _infallible = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} |",
-            check.row,
-            cell(|it| it.median),
-            cell(|it| it.upper),
-            check.at_most,
-            check.says()
-        );
-    }
-    text
+    format!(
+        "## Limits\n\n| row | median | upper quartile | at most | |\n|---|--:|--:|--:|---|\n{rows}"
+    )
 }
 
 #[cfg(test)]
@@ -251,7 +251,7 @@ mod tests {
         let failed = limits().check(Limit::AddedOverFloor, &[2.0]).unwrap();
         let absent = limits().check(Limit::AddedOverFloor, &[]).unwrap();
         let absent = absent.for_want_of(Some("no bpftool"));
-        let text = table(&[&failed, &absent]);
+        let text = table(&[&failed.line(), &absent.line()]);
         let lines: Vec<&str> = text.lines().skip(4).collect();
         assert_eq!(
             lines,

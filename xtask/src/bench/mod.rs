@@ -10,6 +10,7 @@ mod churn;
 mod clock;
 mod enumeration;
 mod floor;
+mod kept;
 mod limits;
 mod load;
 mod machine;
@@ -29,10 +30,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::load::raise_file_limit;
-use limits::{Check, Limits, Outcome};
+use kept::Found;
+use limits::{Check, Limits};
 
 pub use churn::Tools;
 pub use load::{Load, run as load};
@@ -114,60 +116,28 @@ struct Section {
     checks: Vec<Check>,
 }
 
-/// Measures, and leaves `bench.md` and `bench.json` in the folder; gives the tables.
+/// Measures, and leaves `bench.md` and `bench.json` in the folder; gives the tables. Of the parts
+/// that are not measured they have what an earlier run of the same agent found on this machine.
 pub fn run(agent: &Path, options: &Options, folder: &Path) -> Result<String> {
     raise_file_limit()?;
     let limits = Limits::shipped()?;
     let _tracing = mounted::tracing()?;
     let machine = machine::described()?;
     let mut out = std::io::stdout();
-    let mut sections = Vec::new();
+    let mut found = Found::before(folder, &machine, agent, options.parts.is_empty())?;
     let mut text = String::new();
     for part in wanted(&options.parts) {
         let section = part.measure(agent, options, &limits, folder)?;
         writeln!(out, "\n{}", section.table)?;
-        sections.push(section);
+        found.take(section)?;
         // What an hour has measured is not lost with the part that fails.
-        text = leave(folder, &machine, &sections)?;
+        text = found.leave(folder)?;
     }
-    let checks = checks(&sections);
-    writeln!(
-        out,
-        "{}\n{machine}\n{}",
-        limits::table(&checks),
-        folder.display()
-    )?;
-    let failed = checks.iter().filter(|it| it.outcome == Outcome::Fails);
-    match failed.count() {
+    writeln!(out, "{}\n{machine}\n{}", found.limits(), folder.display())?;
+    match found.failed() {
         0 => Ok(text),
         failed => bail!("{failed} guards do not hold; the rows with FAIL"),
     }
-}
-
-fn checks(sections: &[Section]) -> Vec<&Check> {
-    sections.iter().flat_map(|it| &it.checks).collect()
-}
-
-/// Writes what was measured so far, and gives its tables.
-fn leave(folder: &Path, machine: &str, sections: &[Section]) -> Result<String> {
-    let checks = checks(sections);
-    let judged = limits::table(&checks);
-    let described = format!("## The machine\n\n{machine}.\n");
-    let mut tables: Vec<&str> = sections.iter().map(|it| it.table.as_str()).collect();
-    tables.extend([judged.as_str(), &described]);
-    let text = tables.join("\n");
-    let data = sections
-        .iter()
-        .map(|it| (it.name.to_owned(), it.data.clone()));
-    let data: Map<String, Value> = data.collect();
-    let whole = json!({ "machine": machine, "sections": data, "checks": checks });
-    fs::create_dir_all(folder)?;
-    let whole = serde_json::to_string_pretty(&whole)? + "\n";
-    for (name, text) in [("bench.md", &text), ("bench.json", &whole)] {
-        let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(text)
 }
 
 /// Writes the tables between the marks of README.
