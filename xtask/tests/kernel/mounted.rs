@@ -8,8 +8,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use xtask::leaked;
 use xtask::scenario::net::Net;
 
-use crate::leak_truth::{Expected, agrees};
-use crate::leaks::{AFTER, SLACK, of, report};
+use crate::leak_truth::agrees;
+use crate::leaks::{AFTER, SLACK, aged_by_now, of, report};
 use crate::results::Outcome;
 
 /// Only a mount leads to the namespace: no process is in it.
@@ -26,11 +26,8 @@ pub(crate) fn found(agent: &Path) -> Result<Outcome> {
     let [leak] = leaks[..] else {
         bail!("not one leak: {page}")
     };
-    let age = Expected {
-        at_least: Some(true),
-        range: AFTER.as_secs_f64()..=leaked.since.elapsed().as_secs_f64(),
-    };
-    agrees(leak, &leaked, &age).with_context(|| format!("{leak:#}\n{leaked:#?}"))?;
+    agrees(leak, &leaked, &aged_by_now(&leaked))
+        .with_context(|| format!("{leak:#}\n{leaked:#?}"))?;
     drop(mounted);
     let page = report(agent, &["--after", "2s"])?.page;
     ensure!(of(&page, &net)?.is_empty(), "nothing leads there: {page}");
