@@ -141,7 +141,8 @@ fn set_up(up: bool) -> Result<()> {
     request(RTM_NEWLINK, 0, &device_header(flags, IFF_UP)).context("cannot set the link")
 }
 
-fn address(address: Ipv4Addr) -> Result<()> {
+/// Gives this end of the cable one more address.
+pub(super) fn address(address: Ipv4Addr) -> Result<()> {
     let mut body = vec![2, 24, 0, 0];
     body.extend(DEVICE.to_ne_bytes());
     body.extend(attribute(IFA_LOCAL, &address.octets()));
@@ -158,7 +159,8 @@ fn device_header(flags: u32, change: u32) -> Vec<u8> {
     header
 }
 
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+/// One attribute of a netlink message.
+pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());

@@ -42,12 +42,14 @@ mod lingers;
 pub mod link;
 mod listeners;
 mod mptcp;
+mod mptcp_joins;
 mod netlink;
 mod netns_exit;
 mod no_way;
 mod orphans;
 mod overflows;
 pub(crate) mod owners;
+mod path_manager;
 mod peer_resets;
 mod relay;
 mod remains;
@@ -184,6 +186,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         late_data::SCENARIOS,
         ktls::SCENARIOS,
         mptcp::SCENARIOS,
+        mptcp_joins::SCENARIOS,
     ]
     .into_iter()
     .flatten()

@@ -48,7 +48,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     .unless(no_mptcp),
 ];
 
-fn no_mptcp() -> Option<String> {
+/// Why there can be no such socket here, if there cannot.
+pub(super) fn no_mptcp() -> Option<String> {
     let error = socket().err()?;
     Some(format!("the kernel has no MPTCP: {error}"))
 }
@@ -62,13 +63,19 @@ fn socket() -> io::Result<Socket> {
 }
 
 fn pair() -> Result<Pair> {
-    let listener = socket()?;
-    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-    listener.listen(8)?;
-    to(&listener.into())
+    to(&listener(Ipv4Addr::LOCALHOST)?)
 }
 
-fn to(listener: &TcpListener) -> Result<Pair> {
+/// One that speaks Multipath TCP.
+pub(super) fn listener(address: Ipv4Addr) -> Result<TcpListener> {
+    let listener = socket()?;
+    listener.bind(&SocketAddr::from((address, 0)).into())?;
+    listener.listen(8)?;
+    Ok(listener.into())
+}
+
+/// A client that speaks it, connected to any listener.
+pub(super) fn to(listener: &TcpListener) -> Result<Pair> {
     let server_at = listener.local_addr()?;
     let client = socket()?;
     client.connect(&server_at.into())?;

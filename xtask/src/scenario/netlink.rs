@@ -15,7 +15,9 @@ const LOOPBACK_INDEX: u32 = 1;
 pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
-const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
+const NLM_F_REQUEST: u16 = 0x1;
+const NLM_F_REQUEST_ACK: u16 = NLM_F_REQUEST | 0x4;
+const NLMSG_ERROR: u16 = 2;
 pub(super) const NLM_F_CREATE: u16 = 0x400;
 pub(super) const IFF_UP: u32 = 1;
 pub(super) const RTA_DST: u16 = 1;
@@ -101,10 +103,37 @@ pub(super) fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
 /// Sends one request of any protocol and waits for its acknowledgement. The errno of a refusal
 /// is the error's source.
 pub(super) fn ask(protocol: i32, kind: u16, flags: u16, body: &[u8]) -> Result<()> {
+    let answer = exchange(protocol, kind, NLM_F_REQUEST_ACK | flags, body)?;
+    match errno(&answer) {
+        Some(0) => Ok(()),
+        Some(negative) => Err(std::io::Error::from_raw_os_error(-negative).into()),
+        None => bail!("netlink answered with {} bytes", answer.len()),
+    }
+}
+
+/// Sends one request that has an answer beside its acknowledgement: what follows the header of
+/// its first message. The errno of a refusal is the error's source.
+pub(super) fn inquire(protocol: i32, kind: u16, body: &[u8]) -> Result<Vec<u8>> {
+    let answer = exchange(protocol, kind, NLM_F_REQUEST, body)?;
+    let said = answer.get(4..6) == Some(&NLMSG_ERROR.to_ne_bytes());
+    match (said, errno(&answer), answer.get(16..)) {
+        (true, Some(negative), _) => Err(std::io::Error::from_raw_os_error(-negative).into()),
+        (false, _, Some(body)) => Ok(body.to_vec()),
+        _ => bail!("netlink answered with {} bytes", answer.len()),
+    }
+}
+
+fn errno(answer: &[u8]) -> Option<i32> {
+    let bytes = answer.get(16..)?.first_chunk()?;
+    Some(i32::from_ne_bytes(*bytes))
+}
+
+/// Sends one message; gives the first that comes back.
+fn exchange(protocol: i32, kind: u16, flags: u16, body: &[u8]) -> Result<Vec<u8>> {
     let mut message = Vec::with_capacity(16 + body.len());
     message.extend(u32::try_from(16 + body.len())?.to_ne_bytes());
     message.extend(kind.to_ne_bytes());
-    message.extend((NLM_F_REQUEST_ACK | flags).to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
     message.extend(1_u32.to_ne_bytes());
     message.extend(0_u32.to_ne_bytes());
     message.extend(body);
@@ -115,15 +144,8 @@ pub(super) fn ask(protocol: i32, kind: u16, flags: u16, body: &[u8]) -> Result<(
         Some(Protocol::from(protocol)),
     )?;
     socket.write_all(&message)?;
-    let mut answer = [0; 512];
+    let mut answer = vec![0; 4096];
     let length = socket.read(&mut answer)?;
-    let errno = answer
-        .get(16..length)
-        .and_then(|rest| rest.first_chunk())
-        .map(|bytes| i32::from_ne_bytes(*bytes));
-    match errno {
-        Some(0) => Ok(()),
-        Some(negative) => Err(std::io::Error::from_raw_os_error(-negative).into()),
-        None => bail!("netlink answered with {length} bytes"),
-    }
+    answer.truncate(length);
+    Ok(answer)
 }

@@ -37,6 +37,7 @@ const NO_MPTCP: Lack = Lack {
         "mptcp_close",
         "mptcp_fallback",
         "mptcp_fallback_linger_zero",
+        "mptcp_join_in_vain",
         "mptcp_linger_zero",
         "mptcp_peer_resets",
         "mptcp_unread",
