@@ -37,7 +37,7 @@ impl Tracker {
 
     pub(super) fn accepted(&mut self, sock: SockId, at: Timestamp, task: Task) {
         if let Some(Found::Open(open)) = self.table.find(sock)
-            && self.table.accept(open, at, task)
+            && self.table.opens.accept(open, at, task)
         {
             return;
         }

@@ -224,7 +224,7 @@ impl Tracker {
             return;
         }
         let (netns, ends) = match by {
-            Found::Open(at) => self.table.open(at).map(|open| open.place()),
+            Found::Open(at) => self.table.opens.place(at),
             Found::Record(slot) => {
                 let record = self.table.record(slot);
                 record.map(|it| (it.facts.netns, it.facts.ends))

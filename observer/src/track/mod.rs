@@ -12,6 +12,8 @@ mod facts;
 mod force;
 mod minisock;
 mod open;
+mod opens;
+mod owners;
 mod people;
 mod phases;
 mod room;
@@ -259,9 +261,7 @@ impl Tracker {
         let stack = self.stacks.keep(frames);
         let opening = stack.map(|stack| Opening { at, stack });
         if let Some(Found::Open(open)) = self.table.find(sock) {
-            if let Some(open) = self.table.open(open) {
-                open.opened_from(opening);
-            }
+            self.table.opens.opened_from(open, opening);
         } else {
             self.with(sock, |closed, _| closed.opening = opening.map(Box::new));
         }
@@ -313,7 +313,7 @@ impl Tracker {
     /// Connections tracked now.
     pub fn tracked(&self) -> Tracked {
         Tracked {
-            open: self.table.opens().len(),
+            open: self.table.opens.len(),
             closing: self.table.records().len(),
         }
     }

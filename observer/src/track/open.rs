@@ -1,18 +1,19 @@
 //! A connection that this host has not begun to close, and of which nothing else is to be said yet.
 //!
-//! There may be a million of them, so this holds what they have in common and no more: that the
-//! peer closed, too, as what leaks in CLOSE_WAIT may be very many. What begins to close here, or
+//! There may be a million of them, so this holds what they have in common and no more (who opened
+//! them is kept once for all that are alike): that the peer closed, too, as what leaks in CLOSE_WAIT may be very many. What begins to close here, or
 //! does anything else, goes on as a [`Closed`] that says the same.
 
 use std::num::NonZeroU64;
 
 use crate::classify::Phase;
-use crate::event::{Comm, SockId, State, Task, Timestamp};
+use crate::event::{SockId, State, Task, Timestamp};
 
 use super::Sight;
 use super::closed::{Closed, Origin};
 use super::compact::Compact;
 use super::facts::Change;
+use super::owners::{Owner, OwnerId, Owners};
 use super::stacks::Opening;
 use super::standing::{Stage, Standing};
 use super::trail::Word;
@@ -30,14 +31,6 @@ enum Progress {
     Accepted,
 }
 
-/// Whether a task is known that opened it. Apart from the rest of the task, it takes no padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opened {
-    Nobody,
-    Alive,
-    Exiting,
-}
-
 /// One open connection end.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -47,15 +40,11 @@ pub(super) struct Open {
     later: Timestamp,
     /// When the peer's FIN came, if it is shut.
     fin_at: Timestamp,
-    cgroup: Option<NonZeroU64>,
     cookie: Option<NonZeroU64>,
     opening: Option<Box<Opening>>,
-    /// Who opened it, if `opened` says that somebody did.
-    pid: u32,
-    comm: Comm,
-    opened: Opened,
     ends: Compact,
-    netns: u32,
+    /// Must be given back.
+    owner: OwnerId,
     /// The end of what the application had written by the peer's FIN.
     write_seq: u32,
     error: u16,
@@ -66,51 +55,37 @@ pub(super) struct Open {
 
 impl Open {
     /// What begins with this change; `None` if more is to be said of it.
-    pub(super) fn begin(sock: SockId, change: &Change<'_>) -> Option<Self> {
+    pub(super) fn begin(sock: SockId, change: &Change<'_>, owners: &mut Owners) -> Option<Self> {
         let progress = match (change.old, change.new) {
             (State::Close, State::SynSent) => Progress::Connecting,
             (State::SynRecv, State::Established) => Progress::Answered,
             _ => return None,
         };
-        let mut open = Self {
+        let connects = progress == Progress::Connecting;
+        let owner = Owner {
+            opener: connects.then_some(change.task),
+            cgroup: change.cgroup,
+            netns: change.netns,
+        };
+        Some(Self {
             sock,
             first_at: change.at,
             later: change.at,
             fin_at: change.at,
-            cgroup: change.cgroup,
             cookie: change.cookie,
             opening: None,
-            pid: 0,
-            comm: Comm::default(),
-            opened: Opened::Nobody,
             ends: change.ends,
-            netns: change.netns,
+            owner: owners.take(owner),
             write_seq: 0,
             error: change.socket.error,
             progress,
             shut: false,
-        };
-        if progress == Progress::Connecting {
-            open.opened_by(change.task);
-        }
-        Some(open)
-    }
-
-    fn opened_by(&mut self, task: Task) {
-        (self.pid, self.comm) = (task.pid, task.comm);
-        self.opened = if task.exiting {
-            Opened::Exiting
-        } else {
-            Opened::Alive
-        };
-    }
-
-    fn opener(&self) -> Option<Task> {
-        (self.opened != Opened::Nobody).then(|| Task {
-            pid: self.pid,
-            comm: self.comm,
-            exiting: self.opened == Opened::Exiting,
         })
+    }
+
+    /// What is to be given back when it is no more.
+    pub(super) fn owner(&self) -> OwnerId {
+        self.owner
     }
 
     pub(super) fn sock(&self) -> SockId {
@@ -119,13 +94,13 @@ impl Open {
 
     /// Takes the change from SYN_SENT to ESTABLISHED; false if it is another, or that of another
     /// connection.
-    pub(super) fn establish(&mut self, change: &Change<'_>) -> bool {
+    pub(super) fn establish(&mut self, change: &Change<'_>, owners: &mut Owners) -> bool {
         let follows = (change.old, change.new) == (State::SynSent, State::Established);
         let other_peer = change.ends.differ_in_peer(self.ends);
         if self.progress != Progress::Connecting || !follows || other_peer {
             return false;
         }
-        self.note(change);
+        self.note(change, owners);
         self.later = change.at;
         self.progress = Progress::Connected;
         true
@@ -133,13 +108,13 @@ impl Open {
 
     /// Takes the change from ESTABLISHED to CLOSE_WAIT; false if it is another, or that of another
     /// connection.
-    pub(super) fn shut(&mut self, change: &Change<'_>) -> bool {
+    pub(super) fn shut(&mut self, change: &Change<'_>, owners: &mut Owners) -> bool {
         let follows = (change.old, change.new) == (State::Established, State::CloseWait);
         let another = self.ends.differ(change.ends);
         if self.state() != State::Established || !follows || another {
             return false;
         }
-        self.note(change);
+        self.note(change, owners);
         self.fin_at = change.at;
         self.write_seq = change.socket.sequences.write_seq;
         self.shut = true;
@@ -151,22 +126,35 @@ impl Open {
     }
 
     /// What every change tells.
-    fn note(&mut self, change: &Change<'_>) {
+    fn note(&mut self, change: &Change<'_>, owners: &mut Owners) {
         self.ends.learn(change.ends);
-        if change.netns != 0 {
-            self.netns = change.netns;
+        let before = owners.get(self.owner);
+        let told = Owner {
+            cgroup: change.cgroup.or(before.cgroup),
+            netns: if change.netns == 0 {
+                before.netns
+            } else {
+                change.netns
+            },
+            ..before
+        };
+        if told != before {
+            self.owner = owners.exchange(self.owner, told);
         }
-        self.cgroup = change.cgroup.or(self.cgroup);
         self.cookie = change.cookie.or(self.cookie);
         self.error = change.socket.error;
     }
 
     /// Takes what a process accepted; false if that cannot be.
-    pub(super) fn accept(&mut self, at: Timestamp, task: Task) -> bool {
+    pub(super) fn accept(&mut self, at: Timestamp, task: Task, owners: &mut Owners) -> bool {
         let waits = self.progress == Progress::Answered && !self.shut;
         if waits {
             self.later = at;
-            self.opened_by(task);
+            let accepted = Owner {
+                opener: Some(task),
+                ..owners.get(self.owner)
+            };
+            self.owner = owners.exchange(self.owner, accepted);
             self.progress = Progress::Accepted;
         }
         waits
@@ -177,9 +165,8 @@ impl Open {
         self.opening = opening.map(Box::new);
     }
 
-    /// Its network namespace and ends.
-    pub(super) fn place(&self) -> (u32, Compact) {
-        (self.netns, self.ends)
+    pub(super) fn ends(&self) -> Compact {
+        self.ends
     }
 
     fn state(&self) -> State {
@@ -221,13 +208,13 @@ impl Open {
         }
     }
 
-    /// Writes all that is known of it into `facts`, whatever they said before.
-    pub(super) fn tell(&mut self, facts: &mut Closed, sight: Sight, steps: usize) {
+    /// Writes all that is known of it and of its owner into `facts`, whatever they said before.
+    pub(super) fn tell(&mut self, owner: Owner, facts: &mut Closed, sight: Sight, steps: usize) {
         facts.begin(sight, self.origin(), self.first_at, self.state());
         (facts.came_from, facts.since) = (Some(self.came_from()), Some(self.since()).into());
-        (facts.ends, facts.netns) = (self.ends, self.netns);
-        (facts.cgroup, facts.cookie) = (self.cgroup, self.cookie);
-        facts.opened_by = self.opener().map(|task| facts.people.add(task));
+        (facts.ends, facts.netns) = (self.ends, owner.netns);
+        (facts.cgroup, facts.cookie) = (owner.cgroup, self.cookie);
+        facts.opened_by = owner.opener.map(|task| facts.people.add(task));
         facts.opening = self.opening.take();
         facts.error_before = Some(self.error);
         let (first, later, by) = (self.first_at, self.later, facts.opened_by);
@@ -260,20 +247,21 @@ impl Open {
     }
 
     /// As an answer to the census; `None` if it is not meant.
-    pub(super) fn standing(&self, stage: Stage) -> Option<Standing> {
+    pub(super) fn standing(&self, stage: Stage, owners: &Owners) -> Option<Standing> {
         // A connect that began without a port has one by now that no event has told.
         let ends = self.ends.ends().filter(|ends| ends.local.port() != 0)?;
         let meant = Stage::of(self.state()) == Some(stage);
+        let owner = owners.get(self.owner);
         meant.then(|| Standing {
             sock: self.sock,
             first_at: self.first_at,
-            netns: self.netns,
+            netns: owner.netns,
             ends,
             cookie: self.cookie.map(NonZeroU64::get),
             state: self.state(),
             since: self.since(),
             origin: self.origin(),
-            opened_by: self.opener(),
+            opened_by: owner.opener,
             closed_by: None,
             opening: self.opening.as_deref().cloned(),
         })
@@ -285,4 +273,4 @@ impl Open {
     }
 }
 
-const _: () = assert!(size_of::<Open>() <= 128);
+const _: () = assert!(size_of::<Option<Open>>() <= 96);

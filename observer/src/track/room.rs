@@ -5,7 +5,8 @@ use crate::event::{SockId, State, Timestamp};
 use super::Tracker;
 use super::closed::{Closed, Origin};
 use super::open::Open;
-use super::table::{Found, OpenSlot, Slot};
+use super::opens::OpenSlot;
+use super::table::{Found, Slot};
 
 /// Memory of ended connections that is kept for the next, at most 3 MiB.
 const SPARE: usize = 1024;
@@ -33,10 +34,8 @@ impl Tracker {
 
     pub(super) fn promote(&mut self, at: OpenSlot) -> Option<Slot> {
         self.make_room();
-        let mut facts = self.blank();
-        let open = self.table.open(at)?;
-        open.tell(&mut facts, self.sight, self.limits.steps);
-        self.table.promote(at, facts)
+        let facts = self.blank();
+        self.table.promote(at, facts, self.sight, self.limits.steps)
     }
 
     /// Facts to be written anew.
@@ -74,7 +73,7 @@ impl Tracker {
 
     /// Starts an open connection for a pointer that has none, making room first.
     pub(super) fn start_open(&mut self, open: Open) -> OpenSlot {
-        while self.table.opens().len() >= self.limits.connections.max(1) {
+        while self.table.opens.len() >= self.limits.connections.max(1) {
             let Some(oldest) = self.oldest_idle() else {
                 break;
             };
@@ -88,12 +87,12 @@ impl Tracker {
     /// be a leak. The oldest goes all the same where one looks after so many of those.
     fn oldest_idle(&mut self) -> Option<OpenSlot> {
         for _ in 0..PASSED_OVER {
-            let oldest = self.table.oldest_open()?;
-            if !self.table.open(oldest)?.is_shut() {
+            let oldest = self.table.opens.oldest()?;
+            if !self.table.opens.get(oldest)?.is_shut() {
                 return Some(oldest);
             }
-            self.table.touch_open(oldest);
+            self.table.opens.touch(oldest);
         }
-        self.table.oldest_open()
+        self.table.opens.oldest()
     }
 }

@@ -13,8 +13,8 @@ use super::due::Wait;
 use super::facts::Change;
 use super::force::Teardown;
 use super::minisock::must_have_started;
-use super::open::Open;
-use super::table::{Found, OpenSlot, Slot};
+use super::opens::OpenSlot;
+use super::table::{Found, Slot};
 use super::{Output, RECENT, Tracker};
 
 /// How long a socket that nobody holds is given to be destroyed: the task that closes it sends
@@ -71,7 +71,7 @@ impl Tracker {
         };
         let known = match self.table.find(sock) {
             Some(Found::Open(at)) if self.established(at, &change) => return,
-            Some(Found::Open(at)) if self.table.shut(at, &change) => return,
+            Some(Found::Open(at)) if self.table.opens.shut(at, &change) => return,
             Some(Found::Open(at)) => self.promote(at),
             Some(Found::Record(slot)) => Some(slot),
             None => None,
@@ -94,10 +94,8 @@ impl Tracker {
 
     /// An open connection comes from SYN_SENT to ESTABLISHED; false if that is not the change.
     fn established(&mut self, at: OpenSlot, change: &Change<'_>) -> bool {
-        let open = self.table.open(at);
-        let took = open.is_some_and(|open| open.establish(change));
+        let took = self.table.opens.establish(at, change);
         if took {
-            self.table.touch_open(at);
             self.ends_taken(Found::Open(at));
         }
         took
@@ -115,7 +113,7 @@ impl Tracker {
         if older.is_none() && self.is_told_again(sock, origin, change) {
             return None;
         }
-        let Some(open) = Open::begin(sock, change) else {
+        let Some(open) = self.table.opens.begin(sock, change) else {
             return Some(self.start(sock, origin, change.at, change.old));
         };
         let at = self.start_open(open);

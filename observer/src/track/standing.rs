@@ -105,7 +105,7 @@ impl Tracker {
         let first = match stage {
             Stage::Open => 0,
             // What the peer closed is there.
-            Stage::Closing if self.table.any_shut() => 0,
+            Stage::Closing if self.table.opens.any_shut() => 0,
             Stage::Closing => RECORDS,
         };
         let from = from.max(first);
@@ -114,10 +114,9 @@ impl Tracker {
             let standing = records.filter_map(|it| Standing::of(stage, it.sock()?, &it.facts));
             return (standing.collect(), next.map(|next| RECORDS + next));
         }
-        let (opens, next) = self.table.opens().slice(from, most);
-        let standing = opens.filter_map(|open| open.standing(stage));
+        let (standing, next) = self.table.opens.standing(stage, from, most);
         let records = (self.table.records().len() > 0).then_some(RECORDS);
-        (standing.collect(), next.or(records))
+        (standing, next.or(records))
     }
 
     /// The kernel no longer has this socket: its end was missed. Says whether it was still
@@ -133,7 +132,7 @@ impl Tracker {
     fn ghost(&mut self, ghost: &Standing) -> Option<Slot> {
         let slot = match self.table.find(ghost.sock)? {
             Found::Record(slot) => slot,
-            Found::Open(at) if self.table.open(at)?.is(ghost) => self.promote(at)?,
+            Found::Open(at) if self.table.opens.get(at)?.is(ghost) => self.promote(at)?,
             Found::Open(_) => return None,
         };
         let facts = &self.table.record(slot)?.facts;

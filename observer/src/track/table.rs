@@ -10,14 +10,14 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::event::{SockId, Task, Timestamp};
+use crate::event::{SockId, Timestamp};
 
-use super::Closed;
 use super::compact::{Compact, MaybeSock};
 use super::due::{Due, Wait, Waiting};
-use super::facts::Change;
 use super::open::Open;
+use super::opens::{OpenSlot, Opens};
 use super::slab::Slab;
+use super::{Closed, Sight};
 
 /// Buckets that an empty hash table keeps.
 const MOST_KEPT: usize = 1 << 14;
@@ -25,10 +25,6 @@ const MOST_KEPT: usize = 1 << 14;
 /// A record's place in the table, valid until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot(u32);
-
-/// The place of a connection that is open, valid until it is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OpenSlot(u32);
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +84,14 @@ impl Place {
 
     const fn of(found: Found) -> Self {
         match found {
-            Found::Open(at) => Self(at.0),
+            Found::Open(at) => Self(at.place()),
             Found::Record(at) => Self(at.0 | Self::RECORD),
         }
     }
 
     const fn found(self) -> Found {
         if self.0 & Self::RECORD == 0 {
-            Found::Open(OpenSlot(self.0))
+            Found::Open(OpenSlot::at(self.0))
         } else {
             Found::Record(Slot(self.0 & !Self::RECORD))
         }
@@ -107,9 +103,8 @@ const _: () = assert!(size_of::<Option<Record>>() <= 48);
 /// All connections.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    opens: Slab<Open>,
-    /// How many of them the peer closed.
-    shut: usize,
+    /// Those that are merely open. They come and go by the methods here.
+    pub(super) opens: Opens,
     records: Slab<Record>,
     socks: HashTable<Place>,
     minisocks: HashTable<Slot>,
@@ -124,9 +119,9 @@ const fn hash(sock: SockId) -> u64 {
     product ^ (product >> 32)
 }
 
-fn sock_at(opens: &Slab<Open>, records: &Slab<Record>, place: Place) -> Option<SockId> {
+fn sock_at(opens: &Opens, records: &Slab<Record>, place: Place) -> Option<SockId> {
     match place.found() {
-        Found::Open(at) => opens.get(at.0).map(Open::sock),
+        Found::Open(at) => opens.get(at).map(Open::sock),
         Found::Record(at) => records.get(at.0)?.sock.get(),
     }
 }
@@ -146,10 +141,6 @@ fn hash_of(sock: Option<SockId>) -> u64 {
 }
 
 impl Table {
-    pub(super) fn opens(&self) -> &Slab<Open> {
-        &self.opens
-    }
-
     pub(super) fn records(&self) -> &Slab<Record> {
         &self.records
     }
@@ -177,42 +168,6 @@ impl Table {
         !self.by_ends.is_empty()
     }
 
-    pub(super) fn open(&mut self, at: OpenSlot) -> Option<&mut Open> {
-        self.opens.get_mut(at.0)
-    }
-
-    /// A process accepted an open connection; false if more is to be said of that.
-    pub(super) fn accept(&mut self, at: OpenSlot, when: Timestamp, task: Task) -> bool {
-        let open = self.opens.get_mut(at.0);
-        let took = open.is_some_and(|open| open.accept(when, task));
-        if took {
-            self.opens.touch(at.0);
-        }
-        took
-    }
-
-    /// The peer closes an open connection; false if that is not the change.
-    pub(super) fn shut(&mut self, at: OpenSlot, change: &Change<'_>) -> bool {
-        let open = self.opens.get_mut(at.0);
-        let took = open.is_some_and(|open| open.shut(change));
-        if took {
-            self.shut += 1;
-            self.opens.touch(at.0);
-        }
-        took
-    }
-
-    /// Whether the peer closed any of the open connections.
-    pub(super) fn any_shut(&self) -> bool {
-        self.shut > 0
-    }
-
-    fn take_open(&mut self, at: OpenSlot) -> Option<Open> {
-        let open = self.opens.remove(at.0)?;
-        self.shut -= usize::from(open.is_shut());
-        Some(open)
-    }
-
     pub(super) fn record(&mut self, slot: Slot) -> Option<&mut Record> {
         self.records.get_mut(slot.0)
     }
@@ -220,7 +175,7 @@ impl Table {
     /// Adds an open connection under a pointer that no other has.
     pub(super) fn insert_open(&mut self, open: Open) -> OpenSlot {
         let sock = open.sock();
-        let at = OpenSlot(self.opens.insert(open));
+        let at = self.opens.insert(open);
         self.lead(sock, Found::Open(at));
         at
     }
@@ -239,23 +194,30 @@ impl Table {
             .insert_unique(hash(sock), Place::of(found), rehash);
     }
 
-    /// Lets an open connection go on as a record.
-    pub(super) fn promote(&mut self, at: OpenSlot, facts: Box<Closed>) -> Option<Slot> {
-        let sock = self.opens.get(at.0)?.sock();
+    /// Lets an open connection go on as a record, which `facts` becomes.
+    pub(super) fn promote(
+        &mut self,
+        at: OpenSlot,
+        mut facts: Box<Closed>,
+        sight: Sight,
+        steps: usize,
+    ) -> Option<Slot> {
+        let sock = self.opens.get(at)?.sock();
+        self.opens.tell(at, &mut facts, sight, steps);
         let slot = Slot(self.records.insert(Record::new(sock, facts)));
         let before = Place::of(Found::Open(at));
         let place = self.socks.find_mut(hash(sock), |place| *place == before);
         if let Some(place) = place {
             *place = Place::of(Found::Record(slot));
         }
-        self.take_open(at);
+        self.opens.remove(at);
         Some(slot)
     }
 
     /// Takes an open connection out.
     pub(super) fn remove_open(&mut self, at: OpenSlot) {
-        if let Some(open) = self.take_open(at) {
-            self.unlead(open.sock(), Found::Open(at));
+        if let Some(sock) = self.opens.remove(at) {
+            self.unlead(sock, Found::Open(at));
         }
     }
 
@@ -372,18 +334,8 @@ impl Table {
         self.records.oldest().map(Slot)
     }
 
-    /// The open connection that was touched the longest time ago.
-    pub(super) fn oldest_open(&self) -> Option<OpenSlot> {
-        self.opens.oldest().map(OpenSlot)
-    }
-
     /// Makes the record the latest touched.
     pub(super) fn touch(&mut self, slot: Slot) {
         self.records.touch(slot.0);
-    }
-
-    /// Makes the open connection the latest touched.
-    pub(super) fn touch_open(&mut self, at: OpenSlot) {
-        self.opens.touch(at.0);
     }
 }
