@@ -40,6 +40,8 @@ pub(super) struct Counted {
     pub(super) ended: u64,
     /// Connection ends that it follows.
     pub(super) tracked: u64,
+    /// Those of them that are closing.
+    pub(super) closing: u64,
 }
 
 impl Observer {
@@ -72,6 +74,7 @@ impl Observer {
             lost: sum(&text, "tcp_observer_events_lost_total")?,
             ended: sum(&text, "tcp_observer_connections_ended_total")?,
             tracked: sum(&text, "tcp_observer_tracked_connections")?,
+            closing: sum(&text, "tcp_observer_tracked_connections{stage=\"closing\"}")?,
         })
     }
 

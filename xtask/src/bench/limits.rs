@@ -25,8 +25,18 @@ pub(super) enum Limit {
     AddedOverTcpstates,
     /// The agent's own CPU for a connection, over what a connection costs by itself.
     OwnOverBare,
-    /// Events that the agent lost.
+    /// Events that the agent lost, in all rounds.
     EventsLost,
+    /// Events that it lost at the highest churn.
+    LostAtHighest,
+    /// The agent's own CPU for both ends of a connection at the highest churn, in microseconds.
+    OwnAtHighest,
+    /// CPU that the agent adds to a connection that it is to leave out, over what one costs by itself.
+    FilteredOverBare,
+    /// Instructions that a backend adds to a connection, over those of a bare one.
+    InstructionsOverBare(Twin),
+    /// The same over those that empty programs on its hooks add.
+    InstructionsOverFloor(Twin),
     /// Anonymous resident memory of the agent once it is ready, MiB.
     StartRssAnon,
     /// The agent's own CPU for both ends of a connection, in microseconds.
@@ -39,10 +49,61 @@ pub(super) enum Limit {
     Scrape,
     /// From its start until it is ready with the most sockets, in seconds.
     Ready,
-    /// Bytes of memory for an open end, with the most connections.
+    /// Bytes of all memory, the maps' in the kernel too, for an open end, with the most connections.
     OpenBytes,
     /// Bytes of memory for a closing end, with the most connections.
     ClosingBytes,
+}
+
+/// A backend that a guest allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twin {
+    Fentry,
+    Kprobe,
+    Tracepoint,
+}
+
+impl Twin {
+    /// By its name as an option.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::Fentry, Self::Kprobe, Self::Tracepoint]
+            .into_iter()
+            .find(|it| it.over_bare().0.starts_with(name))
+    }
+
+    fn over_bare(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fentry => (
+                "fentry_over_bare",
+                "fentry: instructions added, over a bare connection's",
+            ),
+            Self::Kprobe => (
+                "kprobe_over_bare",
+                "kprobe: instructions added, over a bare connection's",
+            ),
+            Self::Tracepoint => (
+                "tracepoint_over_bare",
+                "tracepoint: instructions added, over a bare connection's",
+            ),
+        }
+    }
+
+    fn over_floor(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fentry => (
+                "fentry_over_floor",
+                "fentry: instructions added, over its floor's",
+            ),
+            Self::Kprobe => (
+                "kprobe_over_floor",
+                "kprobe: instructions added, over its floor's",
+            ),
+            Self::Tracepoint => (
+                "tracepoint_over_floor",
+                "tracepoint: instructions added, over its floor's",
+            ),
+        }
+    }
 }
 
 impl Limit {
@@ -57,7 +118,18 @@ impl Limit {
             Self::AddedOverTcplife => ("added_over_tcplife", "added CPU, over tcplife's"),
             Self::AddedOverTcpstates => ("added_over_tcpstates", "added CPU, over tcpstates'"),
             Self::OwnOverBare => ("own_over_bare", "own CPU, over that of a bare connection"),
-            Self::EventsLost => ("events_lost", "events lost"),
+            Self::EventsLost => ("events_lost", "events lost, in all rounds"),
+            Self::LostAtHighest => ("lost_at_highest", "events lost at the highest churn"),
+            Self::OwnAtHighest => (
+                "own_us_at_highest",
+                "own CPU for both ends at the highest churn, µs",
+            ),
+            Self::FilteredOverBare => (
+                "filtered_over_bare",
+                "added CPU where all is filtered out, over that of a bare connection",
+            ),
+            Self::InstructionsOverBare(twin) => twin.over_bare(),
+            Self::InstructionsOverFloor(twin) => twin.over_floor(),
             Self::StartRssAnon => ("start_rss_anon_mib", "RssAnon once ready, MiB"),
             Self::OwnPerConnection => (
                 "own_us_per_connection",
@@ -67,8 +139,11 @@ impl Limit {
             Self::Allocations => ("allocations", "allocations in the steady state"),
             Self::Scrape => ("scrape_ms", "a scrape at the bound of series, ms"),
             Self::Ready => ("ready_s", "ready with the most sockets, s"),
-            Self::OpenBytes => ("open_bytes", "RssAnon for an open end, bytes"),
-            Self::ClosingBytes => ("closing_bytes", "RssAnon for a closing end, bytes"),
+            Self::OpenBytes => (
+                "open_bytes",
+                "RssAnon and kernel maps for each open end, bytes",
+            ),
+            Self::ClosingBytes => ("closing_bytes", "what a closing end adds to RssAnon, bytes"),
         }
     }
 }
@@ -147,7 +222,14 @@ impl Check {
     pub(super) fn line(&self) -> String {
         let cell = |it: fn(&Quartiles) -> f64| {
             let value = self.measured.as_ref().map(it);
-            value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+            let shown = |value: f64| {
+                if value.is_finite() {
+                    format!("{value:.3}")
+                } else {
+                    "∞".to_owned()
+                }
+            };
+            value.map_or_else(|| "–".to_owned(), shown)
         };
         format!(
             "| {} | {} | {} | {} | {} |\n",
@@ -189,7 +271,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Limit; 14] = [
+    const ALL: [Limit; 23] = [
         Limit::PipelineEvent,
         Limit::Allocations,
         Limit::AddedOverBare,
@@ -198,6 +280,15 @@ mod tests {
         Limit::AddedOverTcpstates,
         Limit::OwnOverBare,
         Limit::EventsLost,
+        Limit::LostAtHighest,
+        Limit::OwnAtHighest,
+        Limit::FilteredOverBare,
+        Limit::InstructionsOverBare(Twin::Fentry),
+        Limit::InstructionsOverBare(Twin::Kprobe),
+        Limit::InstructionsOverBare(Twin::Tracepoint),
+        Limit::InstructionsOverFloor(Twin::Fentry),
+        Limit::InstructionsOverFloor(Twin::Kprobe),
+        Limit::InstructionsOverFloor(Twin::Tracepoint),
         Limit::StartRssAnon,
         Limit::OwnPerConnection,
         Limit::Scrape,
@@ -244,6 +335,13 @@ mod tests {
         assert_eq!(outcome(Limit::Scrape, &[5.1]), Outcome::NotReached);
         assert_eq!(outcome(Limit::Scrape, &[5.0]), Outcome::Holds);
         limits().check(Limit::Ready, &[1.0]).unwrap_err();
+    }
+
+    #[test]
+    fn a_backend_is_known_by_its_name() {
+        assert_eq!(Twin::named("kprobe"), Some(Twin::Kprobe));
+        assert_eq!(Twin::named("tracepoint"), Some(Twin::Tracepoint));
+        assert_eq!(Twin::named("uprobe"), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod kept;
 mod limits;
 mod load;
 mod machine;
+mod maps;
 mod memory;
 mod mounted;
 mod pipeline;
@@ -174,7 +175,7 @@ impl Part {
             Self::Churn => churn::measure(agent, options, limits),
             Self::Shapes => churn::shapes(agent, options),
             Self::Probes => probes::measure(agent, options),
-            Self::Twins => twins::measure(agent, options),
+            Self::Twins => twins::measure(agent, options, limits),
             Self::Pipeline => pipeline::measure(options, limits, folder),
             Self::Highest => churn::highest(agent, options, limits),
             Self::Start => start::memory(agent, options, limits),

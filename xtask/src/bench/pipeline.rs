@@ -133,7 +133,7 @@ fn table(rows: &[Row], allocated: f64, of: f64) -> String {
         "{HEADING}From the ring's bytes to the counts, by criterion, in {TURNS} turns: decode, track, classify, \
          count. Connect, accept, close on both sides, and beside them connections that stay open. In the \
          steady state {of:.0} events make {allocated:.0} allocations.\n\n\
-         | open beside | ns an event |\n|--:|--:|\n"
+         | ends open beside | ns an event |\n|--:|--:|\n"
     );
     for row in rows {
         let shown = Quartiles::of(&row.ns);

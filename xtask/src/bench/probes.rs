@@ -108,7 +108,7 @@ pub(super) fn of_process(pid: u32, bpftool: &Path, options: &Options) -> Result<
 fn table(rows: &[Row], alls: &[(&str, Option<Quartiles>)]) -> String {
     let mut text = String::from(
         "By `kernel.bpf_stats_enabled`, under the same churn. The clock is read twice for each run \
-         and is part of its time, so that what a probe adds to a connection is less. The last rows \
+         and is part of its time; what the kernel does around a run is none of it. The last rows \
          are medians of runs in turn, with the quartiles in brackets.\n\n\
          | program | runs a connection | ns a run | ns a connection |\n|---|--:|--:|--:|\n",
     );

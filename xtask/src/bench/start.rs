@@ -61,7 +61,7 @@ struct Row {
 pub(super) fn ready(agent: &Path, options: &Options, limits: &Limits) -> Result<Section> {
     let mut rows = Vec::new();
     for sockets in SOCKETS {
-        let held = Held::new(sockets / 2)?;
+        let held = Held::open(sockets / 2)?;
         let runs = (0..options.rounds.min(RUNS)).map(|_| one(agent));
         let seconds = runs.collect::<Result<Vec<f64>>>()?;
         drop(held);

@@ -23,6 +23,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     )
     .counters(&[("ActiveOpens", 1), ("PassiveOpens", 1)]),
     Scenario::new(
+        "self_connect",
+        "a socket connects to itself: both ends in one, opened and closed at once",
+        self_connect,
+    )
+    .counters(&[("ActiveOpens", 1), ("PassiveOpens", 0), ("OutRsts", 0)]),
+    Scenario::new(
         "connect_given_up",
         "close() before the peer answers",
         connect_given_up,
@@ -70,6 +76,19 @@ fn no_free_port(net: &Net) -> Result<Vec<End>> {
     let mut ends = client_first(net, pair)?;
     ends.push(failed);
     Ok(ends)
+}
+
+/// RFC 9293, 3.5: its own SYN answers its SYN, as in any simultaneous open.
+fn self_connect(net: &Net) -> Result<Vec<End>> {
+    let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    client.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    let own = client.local_addr()?.as_socket();
+    let own = own.context("no local address")?;
+    client.connect(&own.into())?;
+    let end = End::client(own, own, "simultaneous_close").closed_here(Closer::Close);
+    close(client);
+    net.wait_minisock(own, own, State::TimeWait)?;
+    Ok(vec![end])
 }
 
 fn connect_given_up(net: &Net) -> Result<Vec<End>> {

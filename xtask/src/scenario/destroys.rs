@@ -2,13 +2,15 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use socket2::SockRef;
 
 use super::Scenario;
 use super::net::{Net, State, VOID};
-use super::pair::{Pair, finish, wait_error};
+use super::pair::{Pair, finish, send, wait_error, wait_unread};
 use super::peer::{Peer, start_connect};
 use super::raw::disconnect;
 use super::scripted::server_of;
@@ -29,6 +31,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         destroyed_mapped,
     )
     .counters(&[("EstabResets", 2), ("OutRsts", 1)])
+    .unless(cannot_destroy),
+    Scenario::new(
+        "destroyed_with_bytes",
+        "in ESTABLISHED, with 5 bytes unread and 4 unacknowledged",
+        destroyed_with_bytes,
+    )
+    .counters(&[("EstabResets", 1), ("OutRsts", 1)])
     .unless(cannot_destroy),
     Scenario::new("destroyed_syn_sent", "in SYN_SENT", destroyed_syn_sent)
         .counters(&[("AttemptFails", 1), ("OutRsts", 0)])
@@ -71,6 +80,16 @@ pub(super) fn errno(error: &anyhow::Error) -> Option<i32> {
     error.downcast_ref::<io::Error>()?.raw_os_error()
 }
 
+/// A task other than the owner.
+const ADMINISTRATOR: &str = "administrator";
+
+/// Destroys it on a thread of that name.
+fn as_administrator(local: SocketAddr, peer: SocketAddr) -> Result<()> {
+    let named = thread::Builder::new().name(ADMINISTRATOR.to_owned());
+    let done = named.spawn(move || destroy(local, peer))?.join();
+    done.map_err(|_panic| anyhow!("the administrator panicked"))?
+}
+
 fn destroyed(_net: &Net) -> Result<Vec<End>> {
     established(&Pair::new()?)
 }
@@ -89,13 +108,27 @@ fn established(pair: &Pair) -> Result<Vec<End>> {
     let ends = vec![
         pair.client_end("peer_reset"),
         pair.server_end("reset_destroyed")
-            .closed_here(Closer::Nobody),
+            .closed_by(Closer::Nobody, process::id(), ADMINISTRATOR),
     ];
-    destroy(pair.server_at, pair.client_at)?;
+    as_administrator(pair.server_at, pair.client_at)?;
     // The owner learns of it by its next call.
     wait_error(&pair.server, libc::ECONNABORTED)?;
     wait_error(&pair.client, libc::ECONNRESET)?;
     Ok(ends)
+}
+
+fn destroyed_with_bytes(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let server = peer.connect(net)?;
+    let end = server_of(&peer, "reset_destroyed")
+        .closed_by(Closer::Nobody, process::id(), ADMINISTRATOR)
+        .left(5, 0, 4);
+    peer.send(ACK, b"12345")?;
+    wait_unread(&server, 5)?;
+    send(&server, b"1234")?;
+    as_administrator(peer.real.into(), peer.address.into())?;
+    wait_error(&server, libc::ECONNABORTED)?;
+    Ok(vec![end])
 }
 
 fn destroyed_syn_sent(net: &Net) -> Result<Vec<End>> {

@@ -15,8 +15,10 @@ use super::clock::{CEILING, wait_for};
 use super::closes::client_first;
 use super::net::{Net, State, VOID};
 use super::pair::{Pair, close, finish, linger_zero, send, wait_error, wait_unread};
-use super::peer::start_connect;
+use super::peer::{Peer, start_connect};
 use super::raw::disconnect;
+use super::scripted::server_of;
+use super::segment::ACK;
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -26,6 +28,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         disconnected_established,
     )
     .counters(&[("ActiveOpens", 2), ("EstabResets", 2), ("OutRsts", 1)]),
+    Scenario::new(
+        "disconnected_with_bytes",
+        "connect(AF_UNSPEC), with 5 bytes unread and 4 unacknowledged",
+        disconnected_with_bytes,
+    )
+    .counters(&[("EstabResets", 1), ("OutRsts", 1)]),
     Scenario::new(
         "disconnected_close_wait",
         "connect(AF_UNSPEC) after the peer's FIN, and again, and SO_LINGER 0",
@@ -70,6 +78,20 @@ fn disconnected_established(net: &Net) -> Result<Vec<End>> {
     wait_error(&pair.server, libc::ECONNRESET)?;
     ends.extend(client_first(net, again(pair.client)?)?);
     Ok(ends)
+}
+
+/// `tcp_disconnect` forgets all of these counts.
+fn disconnected_with_bytes(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let server = peer.connect(net)?;
+    let end = server_of(&peer, "reset_disconnect")
+        .closed_here(Closer::Nobody)
+        .left(5, 0, 4);
+    peer.send(ACK, b"12345")?;
+    wait_unread(&server, 5)?;
+    send(&server, b"1234")?;
+    disconnect(&server)?;
+    Ok(vec![end])
 }
 
 fn disconnected_close_wait(net: &Net) -> Result<Vec<End>> {

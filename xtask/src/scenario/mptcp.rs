@@ -14,20 +14,27 @@ use super::truth::{Closer, End};
 
 const IPPROTO_MPTCP: i32 = 262;
 
+/// The server's SYN-ACK said that it speaks MPTCP.
+const SPOKEN: &[(&str, i64)] = &[("MPCapableSYNACKRX", 1)];
+
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
         "mptcp_close",
         "the client closes, then the server",
         mptcp_close,
     )
+    .counters(SPOKEN)
     .unless(no_mptcp),
     Scenario::new(
         "mptcp_linger_zero",
         "close() with SO_LINGER 0",
         mptcp_linger_zero,
     )
+    .counters(SPOKEN)
     .unless(no_mptcp),
-    Scenario::new("mptcp_unread", "close() with 5 bytes unread", mptcp_unread).unless(no_mptcp),
+    Scenario::new("mptcp_unread", "close() with 5 bytes unread", mptcp_unread)
+        .counters(SPOKEN)
+        .unless(no_mptcp),
     Scenario::new(
         "mptcp_fallback",
         "an MPTCP client, a TCP server",

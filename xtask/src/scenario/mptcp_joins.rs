@@ -19,7 +19,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario::new(
     "a subflow meets a TCP server: MPTCP resets it, and the connection goes on",
     join_in_vain,
 )
-.counters(&[("ActiveOpens", 2), ("EmbryonicRsts", 1)])
+.counters(&[
+    ("ActiveOpens", 2),
+    ("EmbryonicRsts", 1),
+    ("MPCapableSYNACKRX", 1),
+])
 .beside(&[super::REQUEST])
 .unless(no_mptcp_or_veth)];
 

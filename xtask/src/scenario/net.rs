@@ -238,7 +238,7 @@ impl Net {
             .count())
     }
 
-    /// The namespace's own `Tcp` and `TcpExt` counters, which start at 0 with it.
+    /// The namespace's own `Tcp`, `TcpExt` and `MPTcpExt` counters, which start at 0 with it.
     pub fn counters(&self) -> Result<BTreeMap<String, i64>> {
         let mut counters = BTreeMap::new();
         for path in [
@@ -248,7 +248,7 @@ impl Net {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
             let lines: Vec<&str> = text
                 .lines()
-                .filter(|line| line.starts_with("Tcp"))
+                .filter(|line| line.starts_with("Tcp") || line.starts_with("MPTcpExt"))
                 .collect();
             for pair in lines.chunks_exact(2) {
                 let [names, values] = pair else {

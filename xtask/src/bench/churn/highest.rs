@@ -70,11 +70,18 @@ pub(in crate::bench) fn measure(
     }
     let agent = rows.get(&Contender::Agent);
     let lost: Vec<f64> = agent.iter().map(|it| number(it.sample.lost())).collect();
+    let own: Vec<f64> = agent
+        .iter()
+        .map(|it| it.sample.own_each_ns() / 1e3)
+        .collect();
     Ok(Section {
         name: "highest",
         table: table(&stage, &rows, threads),
         data: json!({ "threads": threads, "rows": rows.values().collect::<Vec<_>>() }),
-        checks: vec![limits.check(Limit::EventsLost, &lost)?],
+        checks: vec![
+            limits.check(Limit::LostAtHighest, &lost)?,
+            limits.check(Limit::OwnAtHighest, &own)?,
+        ],
     })
 }
 

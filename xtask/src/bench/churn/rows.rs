@@ -135,6 +135,10 @@ pub(super) fn checks(stage: &Stage, rounds: &[Vec<Sample>], limits: &Limits) -> 
             Some(ratio(what(agent), agent.bare_ns))
         })
     };
+    let filtered = each(rounds, |round| {
+        let filtered = find(round, Contender::Filtered)?;
+        Some(ratio(filtered.added_ns(), filtered.bare_ns))
+    });
     let micro: Vec<f64> = owns.iter().map(|own| own / 1e3).collect();
     let lost = each(rounds, |round| {
         Some(number(find(round, Contender::Agent)?.lost()))
@@ -147,6 +151,7 @@ pub(super) fn checks(stage: &Stage, rounds: &[Vec<Sample>], limits: &Limits) -> 
         over(Limit::AddedOverFloor, Contender::Floor)?,
         over(Limit::AddedOverTcplife, Contender::Tcplife)?,
         over(Limit::AddedOverTcpstates, Contender::Tcpstates)?,
+        limits.check(Limit::FilteredOverBare, &filtered)?,
         limits.check(Limit::OwnOverBare, &over_bare(Sample::own_each_ns))?,
         limits.check(Limit::OwnPerConnection, &micro)?,
         limits.check(Limit::EventsLost, &lost)?,
@@ -234,7 +239,7 @@ mod tests {
         let (holds, not) = (Outcome::Holds, Outcome::NotMeasured);
         assert_eq!(
             outcomes(&rounds()),
-            [holds, holds, not, not, holds, holds, holds]
+            [holds, holds, not, not, not, holds, holds, holds]
         );
         let mut lossy = rounds();
         lossy[1][1].said_lost = 1;

@@ -41,13 +41,24 @@ impl Churn {
 }
 
 /// Connections that stay open, in as many processes as the limit of open files asks for, each
-/// with a network namespace of its own: the processes, and how many each has.
+/// with a network namespace of its own.
 #[derive(Debug)]
-pub(in crate::bench) struct Held(Vec<(Process, u64)>);
+pub(in crate::bench) struct Held {
+    _processes: Vec<Process>,
+}
 
 impl Held {
     /// Opens them.
-    pub(in crate::bench) fn new(connections: u64) -> Result<Self> {
+    pub(in crate::bench) fn open(connections: u64) -> Result<Self> {
+        Self::start(connections, &["--hold"])
+    }
+
+    /// Opens them, and each client sends its FIN: FIN_WAIT2 there, CLOSE_WAIT at the server.
+    pub(in crate::bench) fn half_closed(connections: u64) -> Result<Self> {
+        Self::start(connections, &["--hold", "--half-closed"])
+    }
+
+    fn start(connections: u64, flags: &[&str]) -> Result<Self> {
         let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
         // Both ends are open here.
         let each = (most.saturating_sub(BESIDE) / 2).min(50_000);
@@ -57,26 +68,14 @@ impl Held {
         while left > 0 {
             let share = left.min(each);
             left -= share;
-            let mut process = Process::start(&[("--connections", share)], &["--hold"])?;
+            let mut process = Process::start(&[("--connections", share)], flags)?;
             // One after the other: who counts them has a processor left.
             process.hear("held")?;
-            processes.push((process, share));
+            processes.push(process);
         }
-        Ok(Self(processes))
-    }
-
-    /// Closes the clients of so many connections at most, by whole processes; gives how many.
-    pub(in crate::bench) fn close_clients(&mut self, most: u64) -> Result<u64> {
-        let mut closed = 0;
-        for (process, share) in &mut self.0 {
-            if closed + *share > most {
-                break;
-            }
-            process.tell("close")?;
-            process.hear("closing")?;
-            closed += *share;
-        }
-        Ok(closed)
+        Ok(Self {
+            _processes: processes,
+        })
     }
 }
 

@@ -30,9 +30,12 @@ pub struct Load {
     /// Make no more after so many seconds, each time
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Keep all connections open, until told to close their clients
+    /// Keep all connections
     #[arg(long)]
     hold: bool,
+    /// Each client shuts down sending
+    #[arg(long, requires = "hold")]
+    half_closed: bool,
 }
 
 /// Runs the process.
@@ -41,7 +44,7 @@ pub fn run(load: &Load) -> Result<()> {
     raise_file_limit()?;
     let net = Net::enter_plain()?;
     if load.hold {
-        return hold::run(load, &net);
+        return hold::run(load);
     }
     let mut lanes = churn::prepare(load, &net)?;
     say("ready")?;

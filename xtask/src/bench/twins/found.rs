@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::bench::stats::{number, ratio};
+use crate::bench::stats::{Quartiles, number, ratio};
 
 /// Runs of a program, by `kernel.bpf_stats_enabled`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,17 @@ pub(super) struct Cost {
     pub(super) agent_added: Vec<f64>,
     /// The agent's own, of all slices.
     pub(super) own: f64,
+}
+
+impl Cost {
+    /// What the agent added in each slice, over the median of others.
+    pub(super) fn over(&self, others: &[f64]) -> Vec<f64> {
+        let median = Quartiles::of(others).map_or(0.0, |it| it.median);
+        self.agent_added
+            .iter()
+            .map(|it| ratio(*it, median))
+            .collect()
+    }
 }
 
 /// One backend.
@@ -123,6 +134,15 @@ mod tests {
                 own: 1.0,
             },
         }
+    }
+
+    #[test]
+    fn what_is_added_is_over_the_median_of_the_slices() {
+        let cost = Cost {
+            agent_added: vec![4.0, 6.0],
+            ..found().cost
+        };
+        assert_eq!(cost.over(&cost.floor_added), [2.0, 3.0]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
+use super::limits::{Check, Limit, Limits, Twin};
 use super::{Options, Section, say};
 use found::Found;
 
@@ -33,7 +34,7 @@ pub type Boot = fn(agent: &Path, words: &[&str]) -> Result<Guest>;
 const HEADING: &str = "## Each backend beside its own floor\n\n";
 
 /// Measures it.
-pub(super) fn measure(agent: &Path, options: &Options) -> Result<Section> {
+pub(super) fn measure(agent: &Path, options: &Options, limits: &Limits) -> Result<Section> {
     let Some(boot) = options.boot else {
         return Ok(not_measured("no guest can be booted from here"));
     };
@@ -52,9 +53,26 @@ pub(super) fn measure(agent: &Path, options: &Options) -> Result<Section> {
     Ok(Section {
         name: "twins",
         table: format!("{HEADING}{}", rows::tables(&release, &found)),
+        checks: checks(&found, limits)?,
         data: json!({ "kernel": release, "backends": found }),
-        checks: Vec::new(),
     })
+}
+
+/// What each backend adds, over what a connection takes and over its floor.
+fn checks(found: &[Found], limits: &Limits) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for it in found {
+        let Some(twin) = Twin::named(&it.backend) else {
+            continue;
+        };
+        let (bare, floor) = (
+            it.cost.over(&it.cost.bare),
+            it.cost.over(&it.cost.floor_added),
+        );
+        checks.push(limits.check(Limit::InstructionsOverBare(twin), &bare)?);
+        checks.push(limits.check(Limit::InstructionsOverFloor(twin), &floor)?);
+    }
+    Ok(checks)
 }
 
 fn not_measured(why: &str) -> Section {
