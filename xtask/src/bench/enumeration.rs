@@ -114,6 +114,8 @@ fn censuses(watching: &Watching, count: u32) -> Result<()> {
 pub(super) fn table(rows: &[Row]) -> String {
     let mut text = String::from(
         "## Enumeration: one census of every network namespace\n\n\
+         *RSS* counts the pages of the ring twice, as they are mapped. *CPU*: of the whole process, \
+         from one census to the next.\n\n\
          | CLOSE_WAIT | TIME_WAIT | census, s | CPU, s | RSS, MiB | peak, MiB | scrape, ms | \
          slowest, ms | bytes |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
@@ -153,7 +155,7 @@ mod tests {
             scrape_bytes: 99,
         };
         let text = table(&[row]);
-        let lines: Vec<&str> = text.lines().skip(2).collect();
+        let lines: Vec<&str> = text.lines().skip(4).collect();
         let cells = lines.iter().map(|line| line.matches('|').count());
         assert_eq!(cells.collect::<Vec<_>>(), [10, 10, 10]);
         let expected = "| 1 | 2 | 0.250 | 0.125 | 2 | 4 | 1.0 | 2.0 | 99 |";

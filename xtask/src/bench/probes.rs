@@ -113,11 +113,13 @@ fn table(rows: &[Row], alls: &[(&str, Option<Quartiles>)]) -> String {
          | program | runs a connection | ns a run | ns a connection |\n|---|--:|--:|--:|\n",
     );
     for row in rows {
-        let _infallible = writeln!(
-            text,
-            "| `{}` | {:.2} | {:.0} | {:.0} |",
-            row.program, row.runs_each, row.ns_a_run, row.ns_a_connection
-        );
+        if row.runs_each > 0.0 {
+            let _infallible = writeln!(
+                text,
+                "| `{}` | {:.2} | {:.0} | {:.0} |",
+                row.program, row.runs_each, row.ns_a_run, row.ns_a_connection
+            );
+        }
     }
     let _infallible = writeln!(text, "| all | | | {:.0} |", whole(rows));
     for (which, all) in alls {
@@ -125,6 +127,11 @@ fn table(rows: &[Row], alls: &[(&str, Option<Quartiles>)]) -> String {
             let cell = all.cell(1.0);
             let _infallible = writeln!(text, "| all, {which} | | | {cell} |");
         }
+    }
+    let idle = rows.iter().filter(|row| row.runs_each <= 0.0);
+    let idle: Vec<String> = idle.map(|row| format!("`{}`", row.program)).collect();
+    if !idle.is_empty() {
+        let _infallible = writeln!(text, "\nNothing of this load runs {}.", idle.join(", "));
     }
     text
 }

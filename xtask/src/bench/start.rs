@@ -16,6 +16,7 @@ use serde_json::json;
 use super::agent::{Observer, READY_CEILING, free_address, is_ready};
 use super::limits::{Limit, Limits};
 use super::load::Held;
+use super::maps::Maps;
 use super::stats::{Quartiles, number};
 use super::{Options, Section, say};
 use crate::load::anonymous_kib;
@@ -29,10 +30,11 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// Anonymous resident memory of an agent that has just become ready.
 pub(super) fn memory(agent: &Path, options: &Options, limits: &Limits) -> Result<Section> {
-    let mut samples = Vec::new();
+    let (mut samples, mut maps) = (Vec::new(), Maps::default());
     for _ in 0..options.rounds.min(RUNS) {
         let running = Observer::start(agent, &[])?;
         samples.push(number(anonymous_kib(running.pid())?) / 1024.0);
+        maps = Maps::of(running.pid())?;
         running.stop()?;
     }
     let shown = Quartiles::of(&samples).context("there is a run")?;
@@ -40,13 +42,20 @@ pub(super) fn memory(agent: &Path, options: &Options, limits: &Limits) -> Result
         name: "start",
         table: format!(
             "## Memory once ready\n\nRssAnon with default options: {:.1} MiB \
-             ({:.1}–{:.1}, {} starts).\n",
+             ({:.1}–{:.1}, {} starts). Beside it the kernel has a ring of {:.1} MiB, which is \
+             `--ring-size`, and other maps of {:.1} KiB.\n",
             shown.median,
             shown.lower,
             shown.upper,
-            samples.len()
+            samples.len(),
+            number(maps.ring) / 1024.0 / 1024.0,
+            number(maps.others) / 1024.0,
         ),
-        data: json!({ "rss_anon_mib": samples }),
+        data: json!({
+            "rss_anon_mib": samples,
+            "ring_bytes": maps.ring,
+            "other_maps_bytes": maps.others,
+        }),
         checks: vec![limits.check(Limit::StartRssAnon, &samples)?],
     })
 }

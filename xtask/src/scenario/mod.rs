@@ -64,10 +64,12 @@ mod sock_diag;
 mod sockets;
 mod succession;
 mod tfo;
+mod tfo_children;
 mod time_waits;
 mod unaffordable;
 mod unreachable;
 mod vanish;
+mod vanished;
 mod zero_window;
 
 use std::collections::BTreeMap;
@@ -154,6 +156,8 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         challenges::SCENARIOS,
         full_queues::SCENARIOS,
         tfo::SCENARIOS,
+        tfo_children::SCENARIOS,
+        vanished::SCENARIOS,
         closes::SCENARIOS,
         owners::SCENARIOS,
         resets::SCENARIOS,

@@ -15,7 +15,7 @@ use super::segment::{ACK, FIN, SYN};
 use super::truth::{Closer, End};
 
 /// Both sides on, without cookies, and every listener takes it.
-const ON: &str = "0x607";
+pub(super) const ON: &str = "0x607";
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
@@ -115,7 +115,7 @@ fn tfo_unanswered(net: &Net) -> Result<Vec<End>> {
 
 /// A scripted client that has sent 5 bytes in its SYN, the accepted socket, and the
 /// listener, which would take its requests along if it closed.
-fn half_open(net: &Net) -> Result<(Peer, TcpStream, TcpListener)> {
+pub(super) fn half_open(net: &Net) -> Result<(Peer, TcpStream, TcpListener)> {
     net.set("tcp_fastopen", ON)?;
     let mut peer = Peer::new()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;

@@ -8,7 +8,12 @@ use crate::track::Stage;
 
 /// All that ends, with or without giving records back.
 fn ended(events: &[(u64, Body)], reuse: bool) -> Vec<Closed> {
+    ended_with(events, reuse, 32)
+}
+
+fn ended_with(events: &[(u64, Body)], reuse: bool, steps: usize) -> Vec<Closed> {
     let mut tracker = Tracker::new(sight(true), kept(1000, 32));
+    tracker.keep_steps(steps);
     let mut all = Vec::new();
     let mut take = |tracker: &mut Tracker| {
         while let Some(output) = tracker.next_output() {
@@ -52,6 +57,20 @@ proptest! {
     ) {
         let events = [events, lives].concat();
         prop_assert_eq!(ended(&events, true), ended(&events, false));
+    }
+
+    #[test]
+    fn without_a_timeline_the_verdict_is_the_same(
+        events in proptest::collection::vec(any_event(), 0..200),
+        lives in lives(),
+    ) {
+        let events = [events, lives].concat();
+        let (with, without) = (ended(&events, true), ended_with(&events, true, 0));
+        prop_assert_eq!(with.len(), without.len());
+        for (with, without) in with.iter().zip(&without) {
+            prop_assert_eq!(classify(with), classify(without));
+            prop_assert_eq!(without.timeline().len(), 0);
+        }
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::bench::shapes::{Shape, Shaped, Shapes};
 const SCRIPT: &str = "tracepoint:sock:inet_sock_set_state { printf(\"%llu %p %d %s %d %d %d %d\\n\", \
      nsecs, args->skaddr, pid, comm, args->sport, args->dport, args->oldstate, args->newstate); }";
 
+/// Of a CPU: less than the highest churn takes.
+const BUDGET: &str = "5%";
+
 /// A port that no connection of the load has.
 const NOBODYS: &str = "1";
 
@@ -36,6 +39,8 @@ pub(super) enum Contender {
     Floor,
     /// The agent.
     Agent,
+    /// The agent that may use little of a CPU.
+    Capped,
     /// The agent with a filter that lets none of the connections through.
     Filtered,
     Tcplife,
@@ -66,7 +71,12 @@ impl Contender {
     pub(super) fn slices(self) -> u64 {
         match self {
             Self::Bare | Self::Floor | Self::Filtered | Self::Shape(_) => 10,
-            Self::Agent | Self::Tcplife | Self::Tcpstates | Self::Bpftrace | Self::Ss => 1,
+            Self::Agent
+            | Self::Capped
+            | Self::Tcplife
+            | Self::Tcpstates
+            | Self::Bpftrace
+            | Self::Ss => 1,
         }
     }
 
@@ -76,6 +86,7 @@ impl Contender {
             Self::Bare => "bare",
             Self::Floor => "empty programs (the floor)",
             Self::Agent => "tcp-observer run",
+            Self::Capped => "the same, --cpu-budget 5%",
             Self::Filtered => "the same, all filtered out",
             Self::Tcplife => "tcplife",
             Self::Tcpstates => "tcpstates",
@@ -119,7 +130,7 @@ impl Stage {
         let no_bpftool = tools.bpftool.is_none().then_some("bpftool is missing");
         let absent = |tool: &Option<PathBuf>, why| tool.is_none().then_some(why);
         match contender {
-            Contender::Bare | Contender::Agent | Contender::Filtered => None,
+            Contender::Bare | Contender::Agent | Contender::Capped | Contender::Filtered => None,
             Contender::Floor => {
                 no_bpftool.or_else(|| self.hooks.is_none().then_some("no hooks known"))
             }
@@ -148,7 +159,8 @@ impl Stage {
                 drop(floor);
                 Ok(silent(contender, made, Duration::ZERO))
             }
-            Contender::Agent => self.observed(work),
+            Contender::Agent => self.observed(contender, &[], work),
+            Contender::Capped => self.observed(contender, &["--cpu-budget", BUDGET], work),
             Contender::Filtered => self.filtered(work),
             Contender::Tcplife => self.traced(contender, &tool(&tools.tcplife, &[])?, work),
             Contender::Tcpstates => self.traced(contender, &tool(&tools.tcpstates, &[])?, work),
@@ -183,15 +195,20 @@ impl Stage {
         })
     }
 
-    fn observed(&self, mut work: Work<'_>) -> Result<Sample> {
-        let agent = Observer::start(&self.agent, &[])?;
+    fn observed(
+        &self,
+        contender: Contender,
+        options: &[&str],
+        mut work: Work<'_>,
+    ) -> Result<Sample> {
+        let agent = Observer::start(&self.agent, options)?;
         let before = agent.counted()?;
         let cpu = agent.cpu()?;
         let made = work.go()?;
         let (after_cpu, after) = agent.caught_up(before, 2 * made.connections)?;
         agent.stop()?;
         Ok(Sample {
-            contender: Contender::Agent,
+            contender,
             made,
             bare_ns: 0.0,
             own_ns: nanoseconds(after_cpu.saturating_sub(cpu)),

@@ -2,7 +2,7 @@
 //!
 //! Takes a [`Stage`]; gives how many connections a second there were
 //! under each contender, and what share of them it did not tell. The agent has the load for a
-//! minute, the others for some seconds.
+//! minute, and once more with a budget; the others for some seconds.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -53,7 +53,7 @@ pub(in crate::bench) fn measure(
         if stage.missing(contender).is_some() {
             continue;
         }
-        let seconds = if contender == Contender::Agent {
+        let seconds = if matches!(contender, Contender::Agent | Contender::Capped) {
             options.seconds
         } else {
             SHORT.min(options.seconds)
@@ -86,8 +86,9 @@ pub(in crate::bench) fn measure(
 }
 
 /// Those that tell of each connection.
-const TELLERS: [Contender; 4] = [
+const TELLERS: [Contender; 5] = [
     Contender::Agent,
+    Contender::Capped,
     Contender::Tcplife,
     Contender::Tcpstates,
     Contender::Bpftrace,
@@ -136,26 +137,30 @@ fn table(stage: &Stage, rows: &BTreeMap<Contender, Row>, threads: u32) -> String
         "## The highest churn\n\n\
          As many connections as {threads} threads make while a watcher runs: one that costs more \
          leaves time for fewer, and yet may not keep up with those. *Missing*: of the \
-         lines (of the agent: ends) that these connections would make if none was lost.\n\n\
-         | watcher | s | connections a second | own, µs each | lines each | missing | says it lost, events |\n\
-         |---|--:|--:|--:|--:|--:|--:|\n"
+         lines (of the agent: ends) that these connections would make if none was lost. With a \
+         `--cpu-budget` the agent leaves out details first, and counts what finds no room in the ring \
+         while it rests.\n\n\
+         | watcher | s | connections a second | own, µs each | own, % of a CPU | lines each | missing | \
+         says it lost, events |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|\n"
     );
     for contender in TELLERS {
         let name = contender.name();
         let _infallible = match (rows.get(&contender), stage.missing(contender)) {
             (Some(row), _) => writeln!(
                 text,
-                "| {name} | {:.0} | {:.0} | {:.2} | {} | {:.2} % | {} |",
+                "| {name} | {:.0} | {:.0} | {:.2} | {:.1} | {} | {:.2} % | {} |",
                 number(row.sample.made.wall_ns) / 1e9,
                 row.per_second,
                 row.sample.own_each_ns() / 1e3,
+                100.0 * ratio(number(row.sample.own_ns), number(row.sample.made.wall_ns)),
                 row.lines_each,
                 row.missing * 100.0,
                 row.sample.said_lost
             ),
             (None, why) => writeln!(
                 text,
-                "| {name} | {} | – | – | – | – | – |",
+                "| {name} | {} | – | – | – | – | – | – |",
                 why.unwrap_or("not run")
             ),
         };

@@ -116,6 +116,7 @@ fn in_programs(
             rows
         }
         Contender::Bare
+        | Contender::Capped
         | Contender::Filtered
         | Contender::Tcplife
         | Contender::Tcpstates
@@ -132,7 +133,8 @@ fn table(rounds: &[Vec<Sample>], programs: &[(Contender, Vec<Row>)], options: &O
          programs on the tracepoints of state changes and of the end of a socket, empty ones on \
          the agent's other hooks, and a reader that only counts: each step in full, as the agent \
          has it; the first in full and the rest in 32 bytes; all steps kept with the socket and \
-         one record at its close. *Over the floor's*: added, within a round; ∞ where \
+         one record at its close. What bare \"adds\" is the error of what is added. \
+         *Over the floor's*: added, within a round; ∞ where \
          the floor added nothing. *In programs*: \
          by `kernel.bpf_stats_enabled` in one more run, two looks at the clock with each call, \
          without what the kernel does afterwards. Records and bytes are of a connection (both \
