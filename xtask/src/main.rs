@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::setup::Part;
@@ -81,6 +81,9 @@ enum Task {
     Vm(vm::Args),
 }
 
+/// Rounds behind a figure in README.
+const LEAST_ROUNDS: u32 = 7;
+
 #[derive(Debug, clap::Args)]
 struct Bench {
     /// Only these parts [default: all]
@@ -97,7 +100,7 @@ struct Bench {
     /// Seconds of the highest churn with the agent
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Write the tables into README, if every guard holds
+    /// Write the tables into README, if every guard holds; takes 7 rounds at least
     #[arg(long)]
     readme: bool,
 }
@@ -168,6 +171,9 @@ fn load(what: Option<&Load>) -> Result<()> {
 }
 
 fn bench(args: Bench) -> Result<()> {
+    if args.readme && args.rounds < LEAST_ROUNDS {
+        bail!("--readme takes --rounds {LEAST_ROUNDS} at least: quartiles of fewer say little");
+    }
     setup::ensure(&[Part::Probes])?;
     // The rows of a program that cannot be had say so.
     if let Err(error) = setup::ensure(&[Part::Bench]) {
