@@ -27,6 +27,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     )
     .counters(GAVE_UP),
     Scenario::new(
+        "data_unanswered_later",
+        "an ICMP error about data, which is acknowledged, and then data that is not",
+        data_unanswered_later,
+    )
+    .counters(GAVE_UP),
+    Scenario::new(
         "data_unanswered_v6",
         "a real IPv6 peer hears nothing until the other end has given up",
         |net| deaf_peer(net, Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()),
@@ -66,6 +72,20 @@ fn data_unanswered_unreachable(net: &Net) -> Result<Vec<End>> {
     peer.unreachable(HOST_UNREACHABLE, &data)?;
     gone_with(net, &peer, &client, libc::EHOSTUNREACH)?;
     Ok(vec![client_of(&peer, "timeout_retransmit").left(0, 0, 5)])
+}
+
+/// `tcp_ack` clears the soft error.
+fn data_unanswered_later(net: &Net) -> Result<Vec<End>> {
+    net.set("tcp_retries2", "2")?;
+    let mut peer = Peer::new()?;
+    let client = peer.accept(net)?;
+    send(&client, b"12345")?;
+    let data = peer.expect(ACK)?;
+    peer.unreachable(HOST_UNREACHABLE, &data)?;
+    peer.send(ACK, b"")?;
+    send(&client, b"6789")?;
+    gone_with(net, &peer, &client, libc::ETIMEDOUT)?;
+    Ok(vec![client_of(&peer, "timeout_retransmit").left(0, 0, 4)])
 }
 
 /// Waits for the end first: reading the error takes an ICMP error away that is still soft.

@@ -145,7 +145,7 @@ fn thrown_away(peer: &Peer, ending: &'static str, initiator: &'static str) -> En
 }
 
 /// The peer takes 10 bytes at most and acknowledges none; its FIN came first.
-fn in_last_ack(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
+pub(super) fn in_last_ack(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
     let mut peer = Peer::new()?;
     peer.window = 10;
     let client = peer.accept(net)?;
@@ -159,7 +159,7 @@ fn in_last_ack(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
 }
 
 /// The same, but both FINs come before the other's.
-fn in_closing(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
+pub(super) fn in_closing(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
     let mut peer = Peer::new()?;
     peer.window = 10;
     let client = peer.accept(net)?;

@@ -13,10 +13,13 @@ use super::clock::{CEILING, wait_for};
 use super::closes::client_first;
 use super::net::{Net, State};
 use super::owners::Owner;
-use super::pair::{Pair, close, finish, send, wait_error};
+use super::pair::{Pair, close, finish, linger_zero, send, wait_error};
 use super::truth::{Closer, End, canonical};
 
 const ONE_RESET: &[(&str, i64)] = &[("EstabResets", 2), ("OutRsts", 1), ("TCPAbortOnData", 0)];
+
+const ONE_RESET_ON_DATA: &[(&str, i64)] =
+    &[("EstabResets", 2), ("OutRsts", 1), ("TCPAbortOnData", 1)];
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("listener_closed", "one child waits", listener_closed).counters(ONE_RESET),
@@ -44,6 +47,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         listener_closed_three,
     )
     .counters(&[("EstabResets", 6), ("OutRsts", 3)]),
+    Scenario::new(
+        "queued_child_reset",
+        "the peer of a child resets it while it waits",
+        queued_child_reset,
+    )
+    .counters(ONE_RESET_ON_DATA),
     Scenario::new(
         "listener_killed",
         "the process that listens is killed",
@@ -113,6 +122,22 @@ fn listener_closed(net: &Net) -> Result<Vec<End>> {
     let ends = queue.ends();
     close(queue.listener);
     wait_error(&queue.client, libc::ECONNRESET)?;
+    Ok(ends)
+}
+
+/// What the listener closes afterwards is over.
+fn queued_child_reset(net: &Net) -> Result<Vec<End>> {
+    let queue = Queue::new(net, Ipv4Addr::LOCALHOST.into())?;
+    let ends = vec![
+        queue
+            .client_end("reset_linger_zero")
+            .closed_here(Closer::Close),
+        End::server(queue.server_at, queue.client_at, "peer_reset"),
+    ];
+    linger_zero(&queue.client)?;
+    close(queue.client);
+    net.wait_gone(queue.server_at, queue.client_at)?;
+    close(queue.listener);
     Ok(ends)
 }
 

@@ -68,6 +68,7 @@ mod tfo_children;
 mod time_waits;
 mod unaffordable;
 mod unreachable;
+mod unread_closing;
 mod vanish;
 mod vanished;
 mod zero_window;
@@ -177,6 +178,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         half_closes::SCENARIOS,
         full_fin_wait2::SCENARIOS,
         linger_zero::SCENARIOS,
+        unread_closing::SCENARIOS,
         time_waits::SCENARIOS,
         exits::SCENARIOS,
         held::SCENARIOS,

@@ -9,7 +9,7 @@ use super::net::{Net, State};
 use super::pair::{close, finish, wait_error};
 use super::peer::Peer;
 use super::scripted::{client_of, reset_in_fin_wait2, server_of};
-use super::segment::{ACK, FIN};
+use super::segment::{ACK, FIN, RST};
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -25,6 +25,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         reset_in_close_wait,
     )
     .counters(&[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)]),
+    Scenario::new(
+        "reset_at_the_fin_close_wait",
+        "RST with the number of the FIN before it, in CLOSE_WAIT",
+        reset_at_the_fin_close_wait,
+    )
+    .counters(&[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)]),
+    Scenario::new(
+        "reset_at_the_fin_last_ack",
+        "the same in LAST_ACK",
+        reset_at_the_fin_last_ack,
+    )
+    .counters(&[("PassiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
     Scenario::new("reset_in_fin_wait1", "RST in FIN_WAIT1", reset_in_fin_wait1).counters(&[
         ("ActiveOpens", 1),
         ("EstabResets", 0),
@@ -89,6 +101,34 @@ fn reset_in_close_wait(net: &Net) -> Result<Vec<End>> {
     Ok(vec![
         server_of(&peer, "peer_reset_after_fin").half_closed(None),
     ])
+}
+
+/// `tcp_reset_check` takes it: some hosts send it so.
+fn reset_at_the_fin_close_wait(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let server = peer.connect(net)?;
+    peer.send(FIN | ACK, b"")?;
+    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    peer.send_at(-1, RST | ACK, b"")?;
+    wait_error(&server, libc::EPIPE)?;
+    Ok(vec![
+        server_of(&peer, "peer_reset_after_fin").half_closed(None),
+    ])
+}
+
+fn reset_at_the_fin_last_ack(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new()?;
+    let server = peer.connect(net)?;
+    let end = server_of(&peer, "peer_reset_while_closing")
+        .closed_here(Closer::Close)
+        .initiator("peer");
+    peer.send(FIN | ACK, b"")?;
+    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    close(server);
+    peer.see_fin()?;
+    peer.send_at(-1, RST | ACK, b"")?;
+    net.wait_gone(peer.real.into(), peer.address.into())?;
+    Ok(vec![end])
 }
 
 fn reset_in_fin_wait1(net: &Net) -> Result<Vec<End>> {

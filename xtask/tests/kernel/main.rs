@@ -36,6 +36,7 @@ mod lossy;
 mod mounted;
 mod mutate;
 mod portless;
+mod remains;
 mod results;
 mod session;
 mod stacks;
@@ -139,6 +140,7 @@ fn with_agents_of_their_own(session: &'static Session, results: &'static Results
     own.extend(stalled::cases(session, results));
     own.extend(buildup::cases(session, results));
     own.extend(portless::cases(session, results));
+    own.extend(remains::cases(session, results));
     own.extend(elsewhere::cases(session, results));
     own
 }
