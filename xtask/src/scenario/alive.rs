@@ -31,7 +31,7 @@ pub struct Opening {
 impl Opening {
     /// Starts to connect and has a SYN-ACK that does not fit answered with a reset.
     pub fn after_a_reset() -> Result<Self> {
-        let mut tap = Tap::open()?;
+        let mut tap = Tap::open(VOID.into())?;
         let to = SocketAddr::from((VOID, 7000));
         let client = start_connect(to)?;
         let local = client.local_addr()?;

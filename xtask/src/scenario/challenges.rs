@@ -43,7 +43,7 @@ fn no_challenge_for_requests() -> Option<String> {
 }
 
 fn wrong_reset(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     peer.reset_off(5)?;
     peer.expect(ACK)?;
@@ -57,18 +57,18 @@ fn peer_closes(net: &Net, peer: &mut Peer, server: TcpStream) -> Result<Vec<End>
     close(server);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn wrong_reset_of_a_request(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     peer.half_open(&listener)?;
     peer.reset_off(5)?;
     peer.expect(ACK)?;
     peer.send(ACK, b"")?;
     let (server, _) = listener.accept()?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Established)?;
+    net.wait_state(peer.real, peer.address, State::Established)?;
     peer_closes(net, &mut peer, server)
 }

@@ -118,7 +118,7 @@ fn established(pair: &Pair) -> Result<Vec<End>> {
 }
 
 fn destroyed_with_bytes(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "reset_destroyed")
         .closed_by(Closer::Nobody, process::id(), ADMINISTRATOR)
@@ -126,7 +126,7 @@ fn destroyed_with_bytes(net: &Net) -> Result<Vec<End>> {
     peer.send(ACK, b"12345")?;
     wait_unread(&server, 5)?;
     send(&server, b"1234")?;
-    as_administrator(peer.real.into(), peer.address.into())?;
+    as_administrator(peer.real, peer.address)?;
     wait_error(&server, libc::ECONNABORTED)?;
     Ok(vec![end])
 }
@@ -206,14 +206,14 @@ fn destroyed_fin_wait2(net: &Net) -> Result<Vec<End>> {
 
 /// In this state the kernel sends no reset.
 fn destroyed_last_ack(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "dropped_silently")
         .closed_here(Closer::Shutdown)
         .initiator("peer")
         .half_closed(None);
     peer.send(FIN | ACK, b"")?;
-    let (local, far) = (peer.real.into(), peer.address.into());
+    let (local, far) = (peer.real, peer.address);
     net.wait_state(local, far, State::CloseWait)?;
     finish(&server)?;
     net.wait_state(local, far, State::LastAck)?;

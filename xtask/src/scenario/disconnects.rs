@@ -82,7 +82,7 @@ fn disconnected_established(net: &Net) -> Result<Vec<End>> {
 
 /// `tcp_disconnect` forgets all of these counts.
 fn disconnected_with_bytes(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "reset_disconnect")
         .closed_here(Closer::Nobody)

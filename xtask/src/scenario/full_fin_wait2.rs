@@ -108,20 +108,20 @@ fn orderly(pair: &Pair) -> Vec<End> {
 
 fn reset(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_fin_timeout", "120")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let end = into_full(net, &mut peer, "peer_reset_while_closing")?.initiator("local");
     peer.reset()?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn runs_out(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_fin_timeout", "63")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let end = into_full(net, &mut peer, "timeout_fin_wait2")?.attributes(&["reset_sent"]);
     net.set("tcp_fin_timeout", "1")?;
     expect_reset(&mut peer)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -132,7 +132,7 @@ fn into_full(net: &Net, peer: &mut Peer, ending: &'static str) -> Result<End> {
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_state(peer.real, peer.address, State::FinWait2)?;
     Ok(end)
 }
 

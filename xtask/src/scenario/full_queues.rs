@@ -110,7 +110,7 @@ fn queue_full_ignored(net: &Net) -> Result<Vec<End>> {
 
 fn queue_full_reset(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_abort_on_overflow", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let (full, ()) = Full::new(net, |listener| peer.half_open(listener))?;
     peer.send(ACK, b"")?;
     peer.expect_any(&[RST, RST | ACK])?;

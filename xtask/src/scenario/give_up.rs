@@ -11,7 +11,7 @@ use super::net::Net;
 use super::pair::{Pair, close, deafen, hear, send, wait_error};
 use super::peer::Peer;
 use super::scripted::client_of;
-use super::segment::ACK;
+use super::segment::{ACK, Unreachable};
 use super::truth::{Closer, End};
 
 pub(super) const GAVE_UP: &[(&str, i64)] =
@@ -65,11 +65,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 fn data_unanswered_unreachable(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_retries2", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     send(&client, b"12345")?;
     let data = peer.expect(ACK)?;
-    peer.unreachable(HOST_UNREACHABLE, &data)?;
+    peer.unreachable(Unreachable::Host, &data)?;
     gone_with(net, &peer, &client, libc::EHOSTUNREACH)?;
     Ok(vec![client_of(&peer, "timeout_retransmit").left(0, 0, 5)])
 }
@@ -77,11 +77,11 @@ fn data_unanswered_unreachable(net: &Net) -> Result<Vec<End>> {
 /// `tcp_ack` clears the soft error.
 fn data_unanswered_later(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_retries2", "2")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     send(&client, b"12345")?;
     let data = peer.expect(ACK)?;
-    peer.unreachable(HOST_UNREACHABLE, &data)?;
+    peer.unreachable(Unreachable::Host, &data)?;
     peer.send(ACK, b"")?;
     send(&client, b"6789")?;
     gone_with(net, &peer, &client, libc::ETIMEDOUT)?;
@@ -90,12 +90,9 @@ fn data_unanswered_later(net: &Net) -> Result<Vec<End>> {
 
 /// Waits for the end first: reading the error takes an ICMP error away that is still soft.
 pub(super) fn gone_with(net: &Net, peer: &Peer, socket: &TcpStream, errno: i32) -> Result<()> {
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     wait_error(socket, errno)
 }
-
-/// The ICMP code.
-pub(super) const HOST_UNREACHABLE: u8 = 1;
 
 fn deaf_peer(net: &Net, listen: IpAddr, connect: IpAddr) -> Result<Vec<End>> {
     net.set("tcp_retries2", "1")?;
@@ -116,7 +113,7 @@ fn deaf_peer(net: &Net, listen: IpAddr, connect: IpAddr) -> Result<Vec<End>> {
 }
 
 fn user_timeout(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     bound(&client, Duration::from_millis(500))?;
     send(&client, b"12345")?;
@@ -125,12 +122,12 @@ fn user_timeout(net: &Net) -> Result<Vec<End>> {
 }
 
 fn user_timeout_unreachable(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     bound(&client, Duration::from_millis(500))?;
     send(&client, b"12345")?;
     let data = peer.expect(ACK)?;
-    peer.unreachable(HOST_UNREACHABLE, &data)?;
+    peer.unreachable(Unreachable::Host, &data)?;
     gone_with(net, &peer, &client, libc::EHOSTUNREACH)?;
     Ok(vec![client_of(&peer, "timeout_user").left(0, 0, 5)])
 }

@@ -62,7 +62,7 @@ fn shutdown_in_close_wait(net: &Net) -> Result<Vec<End>> {
 }
 
 fn close_in_fin_wait1(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = closed(client_of(&peer, "active_close"), Closer::Shutdown).half_closed(Some(true));
     finish(&client)?;
@@ -70,9 +70,9 @@ fn close_in_fin_wait1(net: &Net) -> Result<Vec<End>> {
     close(client);
     peer.take(&fin);
     peer.send(ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
@@ -93,32 +93,32 @@ fn close_in_fin_wait2(net: &Net) -> Result<Vec<End>> {
 }
 
 fn close_in_closing(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = closed(client_of(&peer, "simultaneous_close"), Closer::Shutdown).half_closed(None);
     finish(&client)?;
     let fin = peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     close(client);
     peer.take(&fin);
     peer.send(ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
 fn close_in_last_ack(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = closed(server_of(&peer, "passive_close"), Closer::Shutdown);
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     finish(&server)?;
     let fin = peer.see_fin()?;
     close(server);
     peer.take(&fin);
     peer.send(ACK, b"")?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 

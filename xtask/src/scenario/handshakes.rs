@@ -142,7 +142,7 @@ fn reusable(local: SocketAddr) -> Result<Socket> {
 }
 
 fn bad_ack_in_syn_sent(net: &Net) -> Result<Vec<End>> {
-    let mut tap = Tap::open()?;
+    let mut tap = Tap::open(VOID.into())?;
     let to = SocketAddr::from((VOID, 7000));
     let client = start_connect(to)?;
     let end = local_end(&client, to, "active_close")?.closed_here(Closer::Close);
@@ -170,7 +170,7 @@ fn bad_ack_in_syn_sent(net: &Net) -> Result<Vec<End>> {
 
 /// Answers the SYN that is sent next with a SYN-ACK that does not fit. Gives both.
 pub(super) fn answer_badly(tap: &mut Tap) -> Result<(Segment, Segment)> {
-    let syn = tap.next_to(VOID)?;
+    let syn = tap.next_to(VOID.into())?;
     let answer = Segment {
         from: syn.to,
         to: syn.from,
@@ -187,7 +187,7 @@ pub(super) fn answer_badly(tap: &mut Tap) -> Result<(Segment, Segment)> {
 
 pub(super) fn next_with(tap: &mut Tap, bit: u8) -> Result<Segment> {
     loop {
-        let segment = tap.next_to(VOID)?;
+        let segment = tap.next_to(VOID.into())?;
         if segment.flags & bit != 0 {
             return Ok(segment);
         }
@@ -195,7 +195,7 @@ pub(super) fn next_with(tap: &mut Tap, bit: u8) -> Result<Segment> {
 }
 
 fn stillborn_child(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     peer.half_open(&listener)?;
     forget_route(VOID)?;
@@ -206,10 +206,10 @@ fn stillborn_child(net: &Net) -> Result<Vec<End>> {
 
 fn request_unanswered(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_synack_retries", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     peer.half_open(&listener)?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::SynRecv)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_state(peer.real, peer.address, State::SynRecv)?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(Vec::new())
 }

@@ -161,7 +161,7 @@ fn data_after_shutdown(net: &Net) -> Result<Held> {
 }
 
 fn timed_out(net: &Net) -> Result<Held> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_retransmit").left(0, 0, 5);
     send(&client, b"12345")?;

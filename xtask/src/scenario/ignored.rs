@@ -70,7 +70,7 @@ const BEFORE: i32 = -100_000;
 
 fn reset_beside_the_number(net: &Net) -> Result<Vec<End>> {
     net.set_if_there("tcp_challenge_ack_limit", "1000")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = closed(client_of(&peer, "active_close"));
     peer.send_at(BESIDE, RST | ACK, b"")?;
@@ -78,7 +78,7 @@ fn reset_beside_the_number(net: &Net) -> Result<Vec<End>> {
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
@@ -95,12 +95,12 @@ fn old_segment_for_minisock(net: &Net) -> Result<Vec<End>> {
 
 /// What a FIN_WAIT2 minisock meets changes nothing: the FIN that comes after it does.
 fn minisock_meets(net: &Net, act: fn(&mut Peer) -> Result<()>) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let end = into_minisock(net, &mut peer, "active_close")?;
     act(&mut peer)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
@@ -111,7 +111,7 @@ fn reset_in_time_wait_rfc1337(net: &Net) -> Result<Vec<End>> {
     // The answer to what follows shows that the RST was dealt with.
     peer.send_at(-1, FIN | ACK, b"")?;
     peer.expect(ACK)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
@@ -119,16 +119,16 @@ fn fin_again_in_time_wait(net: &Net) -> Result<Vec<End>> {
     let (mut peer, end) = into_time_wait(net)?;
     peer.send_at(-1, FIN | ACK, b"")?;
     peer.expect(ACK)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
 fn into_time_wait(net: &Net) -> Result<(Peer, End)> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let end = into_minisock(net, &mut peer, "active_close")?;
     peer.send(FIN | ACK, b"")?;
     peer.expect(ACK)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok((peer, end))
 }
 
@@ -143,12 +143,12 @@ fn reset_of_a_request_challenged(net: &Net) -> Result<Vec<End>> {
 /// A RST that a request survives, and an orderly close of what comes of it.
 fn request_meets(net: &Net, offset: i32) -> Result<Vec<End>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     peer.half_open(&listener)?;
     peer.send_at(offset, RST, b"")?;
     peer.send(ACK, b"")?;
     let (server, _) = listener.accept()?;
-    let (local, far): (SocketAddr, SocketAddr) = (peer.real.into(), peer.address.into());
+    let (local, far): (SocketAddr, SocketAddr) = (peer.real, peer.address);
     net.wait_state(local, far, State::Established)?;
     let end = closed(server_of(&peer, "active_close"));
     close(server);
@@ -172,7 +172,7 @@ fn requests_are_dropped() -> Option<String> {
 fn try_a_reset() -> Result<bool> {
     let net = Net::enter()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(&net)?;
     peer.half_open(&listener)?;
     peer.send_at(BESIDE, RST, b"")?;
     Ok(net.counters()?.get("EmbryonicRsts") == Some(&1))

@@ -7,12 +7,12 @@ use anyhow::Result;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::Scenario;
-use super::give_up::{HOST_UNREACHABLE, gone_with};
+use super::give_up::gone_with;
 use super::net::{Net, State};
 use super::pair::{Pair, close, deafen, finish, hear, read_end, wait_error};
 use super::peer::Peer;
 use super::scripted::{client_of, server_of};
-use super::segment::{ACK, FIN};
+use super::segment::{ACK, FIN, Unreachable};
 use super::truth::{Closer, End};
 
 const GAVE_UP: &[(&str, i64)] = &[("EstabResets", 1), ("TCPAbortOnTimeout", 1), ("OutRsts", 1)];
@@ -63,7 +63,7 @@ pub(super) fn watch(socket: &TcpStream, probes: u32) -> Result<()> {
 }
 
 fn keepalive(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     watch(&server, 1)?;
     wait_error(&server, libc::ETIMEDOUT)?;
@@ -71,19 +71,19 @@ fn keepalive(net: &Net) -> Result<Vec<End>> {
 }
 
 fn keepalive_unreachable(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     watch(&client, 2)?;
     let mut probe = peer.expect_any(&[ACK])?;
     // An ICMP error that quotes a number which is acknowledged already is not believed.
     probe.seq = probe.seq.wrapping_add(1);
-    peer.unreachable(HOST_UNREACHABLE, &probe)?;
+    peer.unreachable(Unreachable::Host, &probe)?;
     gone_with(net, &peer, &client, libc::EHOSTUNREACH)?;
     Ok(vec![client_of(&peer, "timeout_keepalive")])
 }
 
 fn keepalive_user_timeout(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     SockRef::from(&client).set_tcp_user_timeout(Some(Duration::from_millis(1500)))?;
     watch(&client, 9)?;
@@ -92,7 +92,7 @@ fn keepalive_user_timeout(net: &Net) -> Result<Vec<End>> {
 }
 
 fn keepalive_close_wait(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     watch(&client, 1)?;
     peer.send(FIN | ACK, b"")?;
@@ -102,7 +102,7 @@ fn keepalive_close_wait(net: &Net) -> Result<Vec<End>> {
 }
 
 fn keepalive_fin_wait2(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_keepalive")
         .closed_here(Closer::Shutdown)
@@ -110,7 +110,7 @@ fn keepalive_fin_wait2(net: &Net) -> Result<Vec<End>> {
     client.shutdown(Shutdown::Write)?;
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_state(peer.real, peer.address, State::FinWait2)?;
     watch(&client, 1)?;
     wait_error(&client, libc::ETIMEDOUT)?;
     Ok(vec![end])

@@ -63,52 +63,52 @@ const RESET_BY_MINISOCK: &[(&str, i64)] =
 fn data_in_fin_wait2_orphan(net: &Net) -> Result<Vec<End>> {
     // Above a minute the full socket waits in FIN_WAIT2 itself.
     net.set("tcp_fin_timeout", "120")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = closed(client_of(&peer, "reset_data_after_close"));
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_state(peer.real, peer.address, State::FinWait2)?;
     peer.send(ACK, b"12345")?;
     reset_and_gone(net, &mut peer)?;
     Ok(vec![end])
 }
 
 fn data_in_closing(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = closed(client_of(&peer, "simultaneous_close"));
     close(client);
     let fin = peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     peer.send_at(0, ACK, b"12345")?;
     peer.take(&fin);
     peer.send(ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
 fn data_over_fin_in_closing(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = closed(client_of(&peer, "reset_data_after_close")).initiator("both");
     close(client);
     peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     over_fin(&mut peer)?;
     reset_and_gone(net, &mut peer)?;
     Ok(vec![end])
 }
 
 fn data_over_fin_in_last_ack(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = closed(server_of(&peer, "reset_data_after_close")).initiator("peer");
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     close(server);
     peer.see_fin()?;
     over_fin(&mut peer)?;
@@ -117,14 +117,14 @@ fn data_over_fin_in_last_ack(net: &Net) -> Result<Vec<End>> {
 }
 
 fn data_over_fin_in_close_wait(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "reset_data_after_close")
         .initiator("peer")
         .half_closed(None)
         .attributes(&[]);
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     over_fin(&mut peer)?;
     wait_error(&server, libc::EPIPE)?;
     reset_and_gone(net, &mut peer)?;
@@ -145,7 +145,7 @@ fn syn_for_minisock(net: &Net) -> Result<Vec<End>> {
 }
 
 fn for_minisock(net: &Net, act: fn(&mut Peer) -> Result<()>) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let end = into_minisock(net, &mut peer, "reset_data_after_close")?;
     act(&mut peer)?;
     reset_and_gone(net, &mut peer)?;
@@ -159,13 +159,13 @@ pub(super) fn into_minisock(net: &Net, peer: &mut Peer, ending: &'static str) ->
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     Ok(end)
 }
 
 fn reset_and_gone(net: &Net, peer: &mut Peer) -> Result<()> {
     expect_reset(peer)?;
-    net.wait_gone(peer.real.into(), peer.address.into())
+    net.wait_gone(peer.real, peer.address)
 }
 
 fn closed(end: End) -> End {

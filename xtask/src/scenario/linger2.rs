@@ -89,7 +89,7 @@ fn linger2_at_close(_net: &Net) -> Result<Vec<End>> {
 }
 
 fn linger2_acknowledged_later(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_linger2").closed_here(Closer::Close);
     linger2_below_zero(&client)?;
@@ -122,14 +122,14 @@ fn fin_wait2_timer_resets(net: &Net) -> Result<Vec<End>> {
 
 fn fin_wait2_timer_hands_over(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_fin_timeout", A_SECOND_ABOVE)?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_fin_wait2").closed_here(Closer::Close);
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 

@@ -72,7 +72,7 @@ fn linger_zero_syn_sent(net: &Net) -> Result<Vec<End>> {
 }
 
 fn linger_zero_fin_wait1(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_linger_zero")
         .closed_here(Closer::Shutdown)
@@ -106,7 +106,7 @@ fn linger_zero_last_ack(net: &Net) -> Result<Vec<End>> {
     let end = thrown_away(&peer, "dropped_silently", "peer");
     linger_zero(&client)?;
     close(client);
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -115,7 +115,7 @@ fn linger_zero_closing(net: &Net) -> Result<Vec<End>> {
     let end = thrown_away(&peer, "dropped_silently", "both");
     linger_zero(&client)?;
     close(client);
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -146,12 +146,12 @@ fn thrown_away(peer: &Peer, ending: &'static str, initiator: &'static str) -> En
 
 /// The peer takes 10 bytes at most and acknowledges none; its FIN came first.
 pub(super) fn in_last_ack(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     peer.window = 10;
     let client = peer.accept(net)?;
     in_parts(&client, data)?;
     peer.send(FIN | ACK, b"")?;
-    let (local, far) = (peer.real.into(), peer.address.into());
+    let (local, far) = (peer.real, peer.address);
     net.wait_state(local, far, State::CloseWait)?;
     finish(&client)?;
     net.wait_state(local, far, State::LastAck)?;
@@ -160,13 +160,13 @@ pub(super) fn in_last_ack(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
 
 /// The same, but both FINs come before the other's.
 pub(super) fn in_closing(net: &Net, data: &[u8]) -> Result<(Peer, TcpStream)> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     peer.window = 10;
     let client = peer.accept(net)?;
     in_parts(&client, data)?;
     finish(&client)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     Ok((peer, client))
 }
 

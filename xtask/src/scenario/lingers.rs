@@ -77,14 +77,14 @@ const CLOSER: &str = "lingerer";
 const SHORT: Duration = Duration::from_secs(1);
 
 fn linger_in_time(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = by_thread(client_of(&peer, "active_close")).attributes(&[]);
     close_slowly(client, CEILING, || {
         let fin = peer.see_fin()?;
         acknowledge(&mut peer, &fin)
     })?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     fin_of(net, &mut peer)?;
     Ok(vec![end])
 }
@@ -96,17 +96,17 @@ fn linger_in_time_passive(net: &Net) -> Result<Vec<End>> {
         let fin = peer.see_fin()?;
         acknowledge(&mut peer, &fin)
     })?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn linger_runs_out(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = by_thread(client_of(&peer, "active_close")).attributes(&["linger_expired"]);
     let fin = given_up(&mut peer, client)?;
     acknowledge(&mut peer, &fin)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     fin_of(net, &mut peer)?;
     Ok(vec![end])
 }
@@ -116,12 +116,12 @@ fn linger_runs_out_passive(net: &Net) -> Result<Vec<End>> {
     let end = by_thread(server_of(&peer, "passive_close")).attributes(&["linger_expired"]);
     let fin = given_up(&mut peer, server)?;
     acknowledge(&mut peer, &fin)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn linger_runs_out_after_shutdown(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "active_close")
         .closed_here(Closer::Shutdown)
@@ -130,23 +130,23 @@ fn linger_runs_out_after_shutdown(net: &Net) -> Result<Vec<End>> {
     finish(&client)?;
     let fin = given_up(&mut peer, client)?;
     acknowledge(&mut peer, &fin)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     fin_of(net, &mut peer)?;
     Ok(vec![end])
 }
 
 fn linger_runs_out_orphan(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_orphan_retries", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = by_thread(client_of(&peer, "timeout_orphan")).attributes(&["linger_expired"]);
     given_up(&mut peer, client)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn linger_interrupted(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     SockRef::from(&client).set_linger(Some(CEILING))?;
     let mut shell = Shell::with_one("read go; exec 2>&-; read more", client)?;
@@ -158,7 +158,7 @@ fn linger_interrupted(net: &Net) -> Result<Vec<End>> {
     shell.signal(Signal::SIGTERM)?;
     shell.wait()?;
     acknowledge(&mut peer, &fin)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     fin_of(net, &mut peer)?;
     Ok(vec![end])
 }
@@ -189,10 +189,10 @@ fn linger_at_exit(net: &Net) -> Result<Vec<End>> {
 
 /// A peer that has sent its FIN, and the socket that has it.
 fn half_closed_peer(net: &Net) -> Result<(Peer, TcpStream)> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     Ok((peer, server))
 }
 
@@ -203,7 +203,7 @@ fn acknowledge(peer: &mut Peer, fin: &Segment) -> Result<()> {
 
 fn fin_of(net: &Net, peer: &mut Peer) -> Result<()> {
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)
 }
 
 /// close() with a short time, while the peer says nothing: the FIN that it did not answer.

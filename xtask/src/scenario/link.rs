@@ -4,7 +4,7 @@
 //! veth devices, which can be cut. Never leaves the calling thread in the far one.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use nix::sched::{CloneFlags, setns};
 
 use super::net::Net;
-use super::netlink::{IFF_UP, NLM_F_CREATE, RTA_DST, RTM_NEWLINK, RTM_NEWROUTE, request};
+use super::netlink::{IFF_UP, NLM_F_CREATE, RTA_DST, RTA_OIF, RTM_NEWLINK, RTM_NEWROUTE, request};
 
 /// This end of the cable.
 pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 8, 8, 1);
@@ -23,6 +23,10 @@ pub const FAR: Ipv4Addr = Ipv4Addr::new(10, 8, 8, 2);
 pub(super) const CABLE: &str = "cable";
 const NAME: &[u8] = b"cable\0";
 const DEVICE: u32 = 10;
+/// Where both ends are in one namespace.
+const OTHER_END: u32 = 11;
+const OTHER_NAME: &[u8] = b"other\0";
+const IFF_NOARP: u32 = 0x80;
 const RTM_NEWADDR: u16 = 20;
 const RTA_GATEWAY: u16 = 5;
 const IFLA_IFNAME: u16 = 3;
@@ -113,22 +117,49 @@ pub(super) fn route_through_far(to: Ipv4Addr) -> Result<()> {
     request(RTM_NEWROUTE, NLM_F_CREATE, &body).with_context(|| format!("cannot route {to}"))
 }
 
+/// A route to one address that nobody has, through a cable that comes back to this namespace:
+/// only a packet socket sees what is sent there. (A route out of `lo`, as IPv4 can have, the
+/// kernel makes one that refuses: `fib6_config`.)
+pub(super) fn route_into_a_loop(to: Ipv6Addr) -> Result<()> {
+    make_pair(
+        &[
+            device_header(OTHER_END, 0, 0),
+            attribute(IFLA_IFNAME, OTHER_NAME),
+        ]
+        .concat(),
+    )?;
+    // The first to come up drops what it should send until a worker of the kernel sees the other.
+    request(RTM_NEWLINK, 0, &device_header(OTHER_END, IFF_UP, IFF_UP))?;
+    // Without neighbours to look for.
+    let flags = IFF_UP | IFF_NOARP;
+    request(RTM_NEWLINK, 0, &device_header(DEVICE, flags, flags)).context("cannot set the link")?;
+    let (family, main_table, boot, unicast) = (10, 254, 3, 1);
+    let mut body = vec![family, 128, 0, 0, main_table, boot, 0, unicast, 0, 0, 0, 0];
+    body.extend(attribute(RTA_DST, &to.octets()));
+    body.extend(attribute(RTA_OIF, &DEVICE.to_ne_bytes()));
+    request(RTM_NEWROUTE, NLM_F_CREATE, &body).with_context(|| format!("cannot route {to}"))
+}
+
 /// Joins the calling thread's namespace to another.
 pub(super) fn pair_of_devices(far: &File) -> Result<()> {
     let fd = u32::try_from(far.as_raw_fd())?;
     let peer = [
-        device_header(0, 0),
+        device_header(DEVICE, 0, 0),
         attribute(IFLA_IFNAME, NAME),
         attribute(IFLA_NET_NS_FD, &fd.to_ne_bytes()),
     ]
     .concat();
+    make_pair(&peer)
+}
+
+fn make_pair(peer: &[u8]) -> Result<()> {
     let info = [
         attribute(IFLA_INFO_KIND, b"veth"),
-        attribute(IFLA_INFO_DATA, &attribute(VETH_INFO_PEER, &peer)),
+        attribute(IFLA_INFO_DATA, &attribute(VETH_INFO_PEER, peer)),
     ]
     .concat();
     let body = [
-        device_header(0, 0),
+        device_header(DEVICE, 0, 0),
         attribute(IFLA_IFNAME, NAME),
         attribute(IFLA_LINKINFO, &info),
     ]
@@ -138,7 +169,7 @@ pub(super) fn pair_of_devices(far: &File) -> Result<()> {
 
 fn set_up(up: bool) -> Result<()> {
     let flags = if up { IFF_UP } else { 0 };
-    request(RTM_NEWLINK, 0, &device_header(flags, IFF_UP)).context("cannot set the link")
+    request(RTM_NEWLINK, 0, &device_header(DEVICE, flags, IFF_UP)).context("cannot set the link")
 }
 
 /// Gives this end of the cable one more address.
@@ -151,9 +182,9 @@ pub(super) fn address(address: Ipv4Addr) -> Result<()> {
 }
 
 /// `struct ifinfomsg`.
-fn device_header(flags: u32, change: u32) -> Vec<u8> {
+fn device_header(index: u32, flags: u32, change: u32) -> Vec<u8> {
     let mut header = vec![0; 4];
-    header.extend(DEVICE.to_ne_bytes());
+    header.extend(index.to_ne_bytes());
     header.extend(flags.to_ne_bytes());
     header.extend(change.to_ne_bytes());
     header

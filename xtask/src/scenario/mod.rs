@@ -47,6 +47,7 @@ mod netlink;
 mod netns_exit;
 mod no_way;
 mod orphans;
+mod over_ipv6;
 mod overflows;
 pub(crate) mod owners;
 mod path_manager;
@@ -99,6 +100,8 @@ pub struct Scenario {
     lacks: fn() -> Option<String>,
     /// It changes the whole host, so that nothing may run beside it.
     pub host_wide: bool,
+    /// The name of that which it is the same as, but over IPv6; else its own.
+    pub model: &'static str,
 }
 
 /// What a scenario makes the kernel count that belongs to no connection end: a reset for a
@@ -143,6 +146,11 @@ pub const SLOW: &str = "time_wait_expires";
 
 /// All scenarios, those that take longest first.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    made().chain(over_ipv6::twins())
+}
+
+/// Those that stand in a file.
+fn made() -> impl Iterator<Item = &'static Scenario> {
     [
         silence::SCENARIOS,
         give_up::SCENARIOS,
@@ -212,6 +220,7 @@ impl Scenario {
             beside: &[],
             lacks: || None,
             host_wide: false,
+            model: name,
         }
     }
 
@@ -259,12 +268,21 @@ impl Scenario {
     /// Performs it in the calling thread's namespace, beside others. What it claims of the
     /// kernel's counters is not checked then.
     pub fn perform_in(&self, net: &Net) -> Result<Vec<End>> {
-        (self.run)(net).with_context(|| format!("scenario {} did not do what it claims", self.name))
+        self.run_in(net)
+            .with_context(|| format!("scenario {} did not do what it claims", self.name))
+    }
+
+    fn run_in(&self, net: &Net) -> Result<Vec<End>> {
+        if self.name == self.model {
+            (self.run)(net)
+        } else {
+            (self.run)(&net.over_ipv6()?)
+        }
     }
 
     fn perform_here(&self) -> Result<Performed> {
         let net = Net::enter()?;
-        let performed = (self.run)(&net).and_then(|ends| {
+        let performed = self.run_in(&net).and_then(|ends| {
             net.check_counters(self.counters)?;
             Ok((ends, net.all_counters()?))
         });

@@ -1,6 +1,6 @@
 //! A subflow that is to join a Multipath TCP connection, and meets a TCP that knows none.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Result, ensure};
 
@@ -44,15 +44,15 @@ fn join_in_vain(net: &Net) -> Result<Vec<End>> {
         announce(OTHER)?;
         let server = listener(FAR)?;
         let other = TcpListener::bind((OTHER, server.local_addr()?.port()))?;
-        Ok((server, other, Tap::open()?))
+        Ok((server, other, Tap::open(OTHER.into())?))
     })?;
     let pair = to(&server)?;
-    let syn = tap.next_to(OTHER)?;
+    let syn = tap.next_to(OTHER.into())?;
     ensure!(syn.flags == SYN, "expected a SYN, got {syn:?}");
-    let reset = tap.next_to(OTHER)?;
+    let reset = tap.next_to(OTHER.into())?;
     ensure!(reset.flags & RST != 0, "expected a reset, got {reset:?}");
 
-    let (from, joined) = (SocketAddr::from(syn.from), SocketAddr::from(syn.to));
+    let (from, joined) = (syn.from, syn.to);
     let ends = vec![
         End::client(from, joined, "reset_other").inside(net.inode),
         pair.client_end("reset_other").inside(net.inode),

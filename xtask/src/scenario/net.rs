@@ -6,21 +6,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::process;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::clock::{CEILING, wait_for};
+use super::link::route_into_a_loop;
 use super::netlink;
 use super::sockets::{Row, rows};
 
 /// The address of the scripted peer, and of nobody where no script runs.
 pub const VOID: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
+/// The same for a script over IPv6.
+pub const VOID_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 9);
 /// A second one, for a relay between two real sockets.
 pub const VOID_BACK: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 8);
 
@@ -30,11 +33,13 @@ pub struct Net {
     /// Inode number of the namespace.
     pub inode: u64,
     /// An open namespace file: without it the kernel could give the inode number to the next.
-    alive: File,
+    alive: Arc<File>,
     /// Others that belong to the same scenario.
-    others: Mutex<Vec<Self>>,
+    others: Arc<Mutex<Vec<Self>>>,
     /// Inode numbers of those that are gone.
-    gone: Mutex<Vec<u64>>,
+    gone: Arc<Mutex<Vec<u64>>>,
+    /// Whether scripts run over IPv6.
+    ipv6: bool,
 }
 
 /// A socket's state as `/proc/net/tcp` prints it.
@@ -81,10 +86,37 @@ impl Net {
         let inode = alive.metadata()?.ino();
         Ok(Self {
             inode,
-            alive,
-            others: Mutex::default(),
-            gone: Mutex::default(),
+            alive: Arc::new(alive),
+            others: Arc::default(),
+            gone: Arc::default(),
+            ipv6: false,
         })
+    }
+
+    /// The same namespace for a script over IPv6.
+    pub fn over_ipv6(&self) -> Result<Self> {
+        route_into_a_loop(VOID_V6)?;
+        Ok(Self {
+            ipv6: true,
+            alive: Arc::clone(&self.alive),
+            others: Arc::clone(&self.others),
+            gone: Arc::clone(&self.gone),
+            ..*self
+        })
+    }
+
+    /// The address of the scripted peer.
+    pub fn void(&self) -> IpAddr {
+        if self.ipv6 {
+            VOID_V6.into()
+        } else {
+            VOID.into()
+        }
+    }
+
+    /// The address of the real end where the peer is scripted.
+    pub fn loopback(&self) -> IpAddr {
+        loopback_of(self.void())
     }
 
     /// Gives a plain namespace the address that answers nothing, too.
@@ -133,9 +165,9 @@ impl Net {
         let mut sum = self.counters()?;
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         for other in others.iter() {
-            setns(&other.alive, CloneFlags::CLONE_NEWNET)?;
+            setns(&*other.alive, CloneFlags::CLONE_NEWNET)?;
             let counters = self.counters();
-            setns(&self.alive, CloneFlags::CLONE_NEWNET)?;
+            setns(&*self.alive, CloneFlags::CLONE_NEWNET)?;
             for (name, count) in counters? {
                 *sum.entry(name).or_default() += count;
             }
@@ -279,6 +311,14 @@ impl Net {
         })
         // A slow machine's own resets are counted too, so that this may be told by a second try.
         .with_context(|| format!("the kernel counted otherwise: {wrong}"))
+    }
+}
+
+/// The loopback address of the family of this one.
+pub fn loopback_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     }
 }
 

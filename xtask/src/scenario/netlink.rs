@@ -21,7 +21,7 @@ const NLMSG_ERROR: u16 = 2;
 pub(super) const NLM_F_CREATE: u16 = 0x400;
 pub(super) const IFF_UP: u32 = 1;
 pub(super) const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
+pub(super) const RTA_OIF: u16 = 4;
 const RT_SCOPE_LINK: u8 = 253;
 const NETLINK_ROUTE: i32 = 0;
 

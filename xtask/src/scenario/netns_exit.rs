@@ -61,14 +61,14 @@ fn namespace_exits(net: &Net) -> Result<Vec<End>> {
 fn leave_behind(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_orphan_retries", "1")?;
     Ok(vec![
-        fin_wait2(net, peer(7001)?)?,
-        time_wait(net, peer(7002)?)?,
-        orphan(net, peer(7003)?)?,
+        fin_wait2(net, peer(net, 7001)?)?,
+        time_wait(net, peer(net, 7002)?)?,
+        orphan(net, peer(net, 7003)?)?,
     ])
 }
 
-fn peer(port: u16) -> Result<Peer> {
-    let mut peer = Peer::new()?;
+fn peer(net: &Net, port: u16) -> Result<Peer> {
+    let mut peer = Peer::new(net)?;
     peer.address.set_port(port);
     Ok(peer)
 }
@@ -79,7 +79,7 @@ fn fin_wait2(net: &Net, mut peer: Peer) -> Result<End> {
     close(server);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     Ok(end)
 }
 
@@ -89,7 +89,7 @@ fn time_wait(net: &Net, mut peer: Peer) -> Result<End> {
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(end)
 }
 
@@ -97,7 +97,7 @@ fn orphan(net: &Net, mut peer: Peer) -> Result<End> {
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_orphan").closed_here(Closer::Close);
     close(client);
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait1)?;
+    net.wait_state(peer.real, peer.address, State::FinWait1)?;
     Ok(end)
 }
 

@@ -51,7 +51,7 @@ fn cut_before_connect(net: &Net) -> Result<Vec<End>> {
     cut()?;
     let to = SocketAddr::from((NEAR, 7000));
     far.inside(|| {
-        let client = start_connect_from(FAR, to)?;
+        let client = start_connect_from(FAR.into(), to)?;
         let local = client.local_addr()?;
         net.wait_gone(local, to)?;
         Ok(vec![
@@ -67,7 +67,7 @@ fn cut_while_connecting(net: &Net) -> Result<Vec<End>> {
     let listener = far.inside(|| Ok(TcpListener::bind((FAR, 0))?))?;
     deafen(&listener)?;
     let to = listener.local_addr()?;
-    let client = start_connect_from(NEAR, to)?;
+    let client = start_connect_from(NEAR.into(), to)?;
     let local = client.local_addr()?;
     cut()?;
     let end = End::client(local, to, "timeout_connect").inside(net.inode);
@@ -90,7 +90,7 @@ fn router_without_route(net: &Net) -> Result<Vec<End>> {
 
 fn unreachable(net: &Net, ip: Ipv4Addr) -> Result<Vec<End>> {
     let to = SocketAddr::from((ip, 7000));
-    let client = start_connect_from(NEAR, to)?;
+    let client = start_connect_from(NEAR.into(), to)?;
     let end = End::client(client.local_addr()?, to, "unreachable").inside(net.inode);
     failed_with_icmp(net, &client, to)?;
     Ok(vec![end])

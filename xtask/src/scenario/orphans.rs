@@ -61,7 +61,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 fn fin_wait1(net: &Net, data: &[u8]) -> Result<Vec<End>> {
     net.set("tcp_orphan_retries", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_orphan")
         .closed_here(Closer::Close)
@@ -74,7 +74,7 @@ fn fin_wait1(net: &Net, data: &[u8]) -> Result<Vec<End>> {
 
 fn unsent(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_orphan_retries", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     peer.window = 10;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_orphan")
@@ -88,7 +88,7 @@ fn unsent(net: &Net) -> Result<Vec<End>> {
 }
 
 fn user_timeout(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_orphan").closed_here(Closer::Close);
     SockRef::from(&client).set_tcp_user_timeout(Some(Duration::from_millis(500)))?;
@@ -99,20 +99,20 @@ fn user_timeout(net: &Net) -> Result<Vec<End>> {
 
 fn closing(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_orphan_retries", "2")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_orphan").closed_here(Closer::Close);
     close(client);
     peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     gone(net, &peer)?;
     Ok(vec![end])
 }
 
 fn last_ack(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_orphan_retries", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "timeout_orphan").closed_here(Closer::Close);
     peer.send(FIN | ACK, b"")?;
@@ -125,18 +125,18 @@ fn last_ack(net: &Net) -> Result<Vec<End>> {
 fn fin_wait2(net: &Net) -> Result<Vec<End>> {
     // A minisock waits for 60 s at most; a full socket waits for what is more than that.
     net.set("tcp_fin_timeout", "61")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_fin_wait2").closed_here(Closer::Close);
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait2)?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_state(peer.real, peer.address, State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     gone(net, &peer)?;
     Ok(vec![end])
 }
 
 fn gone(net: &Net, peer: &Peer) -> Result<()> {
-    net.wait_gone(peer.real.into(), peer.address.into())
+    net.wait_gone(peer.real, peer.address)
 }

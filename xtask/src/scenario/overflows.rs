@@ -62,28 +62,28 @@ const OVERFLOW_AND_RESET: &[(&str, i64)] = &[("TCPTimeWaitOverflow", 1), ("OutRs
 
 fn three_segments(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_max_tw_buckets", "0")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = no_room(closed(client_of(&peer, "active_close")));
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn simultaneous(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_max_tw_buckets", "0")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = no_room(closed(client_of(&peer, "simultaneous_close")));
     close(client);
     let fin = peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     peer.take(&fin);
     peer.send(ACK, b"")?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 

@@ -5,20 +5,21 @@
 //! there: the address is routed out of `lo` but is not local.
 
 use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context as _, Result, bail};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::clock::CEILING;
-use super::net::{Net, State, VOID};
-use super::segment::{ACK, FIN, RST, SYN, Segment};
+use super::net::{Net, State, loopback_of};
+use super::segment::{ACK, FIN, RST, SYN, Segment, Unreachable};
 
 const LONGEST_PACKET: usize = 65_536;
 const ETH_P_IP: u16 = 0x0800;
+const ETH_P_IPV6: u16 = 0x86dd;
 const IPPROTO_RAW: i32 = 255;
 
-/// Sees all packets of the namespace and can send any.
+/// Sees all packets of one family in the namespace and can send any.
 #[derive(Debug)]
 pub struct Tap {
     seen: Socket,
@@ -26,19 +27,23 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Listens and speaks on `lo`.
-    pub fn open() -> Result<Self> {
-        let ip_packets = Protocol::from(i32::from(ETH_P_IP.to_be()));
+    /// Listens and speaks on `lo`, in the family of this address.
+    pub fn open(family: IpAddr) -> Result<Self> {
+        let (domain, kind) = match family {
+            IpAddr::V4(_) => (Domain::IPV4, ETH_P_IP),
+            IpAddr::V6(_) => (Domain::IPV6, ETH_P_IPV6),
+        };
+        let ip_packets = Protocol::from(i32::from(kind.to_be()));
         let seen = Socket::new(Domain::PACKET, Type::DGRAM, Some(ip_packets))
             .context("cannot open a packet socket")?;
         seen.set_read_timeout(Some(CEILING))?;
-        let raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))
+        let raw = Socket::new(domain, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))
             .context("cannot open a raw socket")?;
         Ok(Self { seen, raw })
     }
 
     /// The next segment that somebody sent to `ip`.
-    pub fn next_to(&mut self, ip: Ipv4Addr) -> Result<Segment> {
+    pub fn next_to(&mut self, ip: IpAddr) -> Result<Segment> {
         let mut packet = vec![0; LONGEST_PACKET];
         loop {
             let length = self
@@ -46,7 +51,7 @@ impl Tap {
                 .read(&mut packet)
                 .with_context(|| format!("nothing came for {ip}"))?;
             let segment = packet.get(..length).and_then(Segment::parse);
-            if let Some(segment) = segment.filter(|segment| *segment.to.ip() == ip) {
+            if let Some(segment) = segment.filter(|segment| segment.to.ip() == ip) {
                 return Ok(segment);
             }
         }
@@ -54,19 +59,20 @@ impl Tap {
 
     /// Sends a segment as it is.
     pub fn send(&self, segment: &Segment) -> Result<()> {
-        let to = SocketAddr::V4(segment.to).into();
-        self.raw
-            .send_to(&segment.bytes(), &to)
-            .with_context(|| format!("cannot send {segment:?}"))?;
-        Ok(())
+        self.inject(&segment.bytes(), segment.to.ip())
+            .with_context(|| format!("cannot send {segment:?}"))
     }
 
-    /// Tells the sender of a segment that it could not be delivered, with this ICMP code.
-    pub fn send_unreachable(&self, code: u8, segment: &Segment) -> Result<()> {
-        let to = SocketAddr::V4(segment.from).into();
-        self.raw
-            .send_to(&segment.unreachable(code), &to)
-            .context("cannot send an ICMP error")?;
+    /// Tells the sender of a segment by ICMP that it could not be delivered.
+    pub fn send_unreachable(&self, why: Unreachable, segment: &Segment) -> Result<()> {
+        self.inject(&segment.unreachable(why), segment.from.ip())
+            .context("cannot send an ICMP error")
+    }
+
+    fn inject(&self, packet: &[u8], to: IpAddr) -> Result<()> {
+        // A raw socket of IPv6 takes the port for a protocol.
+        let to = SocketAddr::new(to, 0).into();
+        self.raw.send_to(packet, &to)?;
         Ok(())
     }
 }
@@ -76,9 +82,9 @@ impl Tap {
 pub struct Peer {
     tap: Tap,
     /// The scripted end.
-    pub address: SocketAddrV4,
+    pub address: SocketAddr,
     /// The real end.
-    pub real: SocketAddrV4,
+    pub real: SocketAddr,
     seq: u32,
     ack: u32,
     /// The window that it offers.
@@ -87,11 +93,11 @@ pub struct Peer {
 
 impl Peer {
     /// A peer that has not spoken yet.
-    pub fn new() -> Result<Self> {
-        let address = SocketAddrV4::new(VOID, 7000);
-        let real = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+    pub fn new(net: &Net) -> Result<Self> {
+        let address = SocketAddr::new(net.void(), 7000);
+        let real = SocketAddr::new(net.loopback(), 0);
         Ok(Self {
-            tap: Tap::open()?,
+            tap: Tap::open(net.void())?,
             address,
             real,
             seq: 1_000_000,
@@ -102,8 +108,8 @@ impl Peer {
 
     /// A real client connects to it, and it answers: the client's socket, ESTABLISHED.
     pub fn accept(&mut self, net: &Net) -> Result<TcpStream> {
-        let client = start_connect(self.address.into())?;
-        let syn = self.tap.next_to(*self.address.ip())?;
+        let client = start_connect(self.address)?;
+        let syn = self.tap.next_to(self.address.ip())?;
         if syn.flags != SYN {
             bail!("expected a SYN, got {syn:?}");
         }
@@ -111,27 +117,25 @@ impl Peer {
         self.ack = syn.seq.wrapping_add(1);
         self.send(SYN | ACK, b"")?;
         self.expect(ACK)?;
-        net.wait_state(self.real.into(), self.address.into(), State::Established)?;
+        net.wait_state(self.real, self.address, State::Established)?;
         client.set_nonblocking(false)?;
         Ok(client)
     }
 
     /// It connects to a real listener: the accepted socket.
     pub fn connect(&mut self, net: &Net) -> Result<TcpStream> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = TcpListener::bind((net.loopback(), 0))?;
         self.half_open(&listener)?;
         self.send(ACK, b"")?;
         SockRef::from(&listener).set_read_timeout(Some(CEILING))?;
         let (server, _) = listener.accept()?;
-        net.wait_state(self.real.into(), self.address.into(), State::Established)?;
+        net.wait_state(self.real, self.address, State::Established)?;
         Ok(server)
     }
 
     /// It sends a SYN to a listener and gets its SYN-ACK, but says no more.
     pub fn half_open(&mut self, listener: &TcpListener) -> Result<()> {
-        if let SocketAddr::V4(real) = listener.local_addr()? {
-            self.real = real;
-        }
+        self.real = listener.local_addr()?;
         self.send(SYN, b"")?;
         self.expect(SYN | ACK)?;
         Ok(())
@@ -163,8 +167,8 @@ impl Peer {
     }
 
     /// Answers a segment with an ICMP error instead of TCP.
-    pub fn unreachable(&self, code: u8, segment: &Segment) -> Result<()> {
-        self.tap.send_unreachable(code, segment)
+    pub fn unreachable(&self, why: Unreachable, segment: &Segment) -> Result<()> {
+        self.tap.send_unreachable(why, segment)
     }
 
     /// Sends a RST that fits.
@@ -196,7 +200,7 @@ impl Peer {
     /// Takes segments until one has one of these sets of control bits.
     pub fn expect_any(&mut self, choices: &[u8]) -> Result<Segment> {
         loop {
-            let segment = self.tap.next_to(*self.address.ip())?;
+            let segment = self.tap.next_to(self.address.ip())?;
             if choices.contains(&segment.flags) {
                 return Ok(segment);
             }
@@ -215,7 +219,7 @@ impl Peer {
 
     fn see(&mut self, flags: u8) -> Result<Segment> {
         loop {
-            let segment = self.tap.next_to(*self.address.ip())?;
+            let segment = self.tap.next_to(self.address.ip())?;
             if segment.flags == flags {
                 return Ok(segment);
             }
@@ -228,11 +232,11 @@ impl Peer {
 
 /// Starts to connect without waiting for the handshake.
 pub fn start_connect(to: SocketAddr) -> Result<TcpStream> {
-    start_connect_from(Ipv4Addr::LOCALHOST, to)
+    start_connect_from(loopback_of(to.ip()), to)
 }
 
 /// The same from another address of this namespace.
-pub fn start_connect_from(from: Ipv4Addr, to: SocketAddr) -> Result<TcpStream> {
+pub fn start_connect_from(from: IpAddr, to: SocketAddr) -> Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     let any_port = SocketAddr::from((from, 0));
     socket.bind(&any_port.into())?;

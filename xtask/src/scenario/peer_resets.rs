@@ -1,6 +1,6 @@
 //! A RST of the peer, in every state that can take one.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 
 use anyhow::Result;
 
@@ -84,7 +84,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn reset_in_established(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     peer.reset()?;
     wait_error(&server, libc::ECONNRESET)?;
@@ -92,10 +92,10 @@ fn reset_in_established(net: &Net) -> Result<Vec<End>> {
 }
 
 fn reset_in_close_wait(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     peer.reset()?;
     wait_error(&server, libc::EPIPE)?;
     Ok(vec![
@@ -105,10 +105,10 @@ fn reset_in_close_wait(net: &Net) -> Result<Vec<End>> {
 
 /// `tcp_reset_check` takes it: some hosts send it so.
 fn reset_at_the_fin_close_wait(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     peer.send_at(-1, RST | ACK, b"")?;
     wait_error(&server, libc::EPIPE)?;
     Ok(vec![
@@ -117,22 +117,22 @@ fn reset_at_the_fin_close_wait(net: &Net) -> Result<Vec<End>> {
 }
 
 fn reset_at_the_fin_last_ack(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Close)
         .initiator("peer");
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     close(server);
     peer.see_fin()?;
     peer.send_at(-1, RST | ACK, b"")?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn reset_in_fin_wait1(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Shutdown)
@@ -146,7 +146,7 @@ fn reset_in_fin_wait1(net: &Net) -> Result<Vec<End>> {
 }
 
 fn reset_in_fin_wait2_minisock(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Close)
@@ -154,14 +154,14 @@ fn reset_in_fin_wait2_minisock(net: &Net) -> Result<Vec<End>> {
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_minisock(peer.real, peer.address, State::FinWait2)?;
     peer.reset()?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn reset_in_closing(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Close)
@@ -169,43 +169,43 @@ fn reset_in_closing(net: &Net) -> Result<Vec<End>> {
     close(client);
     peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     peer.reset()?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn reset_in_last_ack(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Close)
         .initiator("peer");
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     close(server);
     peer.see_fin()?;
     peer.reset()?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn reset_in_time_wait(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "active_close").closed_here(Closer::Close);
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     peer.reset()?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
-fn reset_of_a_request(_net: &Net) -> Result<Vec<End>> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let mut peer = Peer::new()?;
+fn reset_of_a_request(net: &Net) -> Result<Vec<End>> {
+    let listener = TcpListener::bind((net.loopback(), 0))?;
+    let mut peer = Peer::new(net)?;
     peer.half_open(&listener)?;
     peer.reset()?;
     Ok(Vec::new())

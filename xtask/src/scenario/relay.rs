@@ -3,9 +3,9 @@
 //! Each end believes that its peer is an address which nobody has; the relay changes the
 //! addresses and passes segments on when it is told to.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use socket2::SockRef;
 
 use super::Scenario;
@@ -32,32 +32,28 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario::new(
 struct Relay {
     from_client: Tap,
     from_server: Tap,
-    client: SocketAddrV4,
-    server: SocketAddrV4,
+    client: SocketAddr,
+    server: SocketAddr,
     /// Where the client thinks that its peer is.
-    client_sees: SocketAddrV4,
+    client_sees: SocketAddr,
     /// Where the server thinks that its peer is.
-    server_sees: SocketAddrV4,
+    server_sees: SocketAddr,
 }
 
 impl Relay {
     fn connect(net: &Net) -> Result<(Self, TcpStream, TcpStream)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let SocketAddr::V4(server) = listener.local_addr()? else {
-            bail!("not IPv4")
-        };
+        let server = listener.local_addr()?;
         let mut relay = Self {
-            from_client: Tap::open()?,
-            from_server: Tap::open()?,
+            from_client: Tap::open(VOID.into())?,
+            from_server: Tap::open(VOID.into())?,
             client: server,
             server,
-            client_sees: SocketAddrV4::new(VOID, server.port()),
-            server_sees: SocketAddrV4::new(VOID_BACK, server.port()),
+            client_sees: SocketAddr::new(VOID.into(), server.port()),
+            server_sees: SocketAddr::new(VOID_BACK.into(), server.port()),
         };
-        let client_socket = start_connect(relay.client_sees.into())?;
-        let SocketAddr::V4(client) = client_socket.local_addr()? else {
-            bail!("not IPv4")
-        };
+        let client_socket = start_connect(relay.client_sees)?;
+        let client = client_socket.local_addr()?;
         relay.client = client;
         relay.server_sees.set_port(client.port());
         let syn = relay.next_of_client()?;
@@ -74,17 +70,17 @@ impl Relay {
         relay.pass_to_server(&ack)?;
         SockRef::from(&listener).set_read_timeout(Some(CEILING))?;
         let (server_socket, _) = listener.accept()?;
-        net.wait_state(client.into(), relay.client_sees.into(), State::Established)?;
+        net.wait_state(client, relay.client_sees, State::Established)?;
         client_socket.set_nonblocking(false)?;
         Ok((relay, client_socket, server_socket))
     }
 
     fn next_of_client(&mut self) -> Result<Segment> {
-        self.from_client.next_to(VOID)
+        self.from_client.next_to(VOID.into())
     }
 
     fn next_of_server(&mut self) -> Result<Segment> {
-        self.from_server.next_to(VOID_BACK)
+        self.from_server.next_to(VOID_BACK.into())
     }
 
     fn pass_to_server(&self, segment: &Segment) -> Result<()> {
@@ -108,8 +104,8 @@ impl Relay {
 
 fn simultaneous_both(net: &Net) -> Result<Vec<End>> {
     let (mut relay, client, server) = Relay::connect(net)?;
-    let client_ends = (relay.client.into(), relay.client_sees.into());
-    let server_ends = (relay.server.into(), relay.server_sees.into());
+    let client_ends = (relay.client, relay.client_sees);
+    let server_ends = (relay.server, relay.server_sees);
     let ends = vec![
         End::client(client_ends.0, client_ends.1, "simultaneous_close").closed_here(Closer::Close),
         End::server(server_ends.0, server_ends.1, "simultaneous_close").closed_here(Closer::Close),

@@ -2,7 +2,7 @@
 //! older kernel refuses ends in its own way.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 
 use anyhow::{Result, bail, ensure};
 
@@ -53,9 +53,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn destroyed_orphan(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
-    let (local, far) = (peer.real.into(), peer.address.into());
+    let (local, far) = (peer.real, peer.address);
     let end = |ending| client_of(&peer, ending).closed_here(Closer::Close);
     let (refused, done) = (end("active_close"), end("reset_destroyed"));
     close(client);
@@ -108,11 +108,11 @@ fn destroyed_time_wait(net: &Net) -> Result<Vec<End>> {
     Ok(ends)
 }
 
-fn destroyed_request(_net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn destroyed_request(net: &Net) -> Result<Vec<End>> {
+    let mut peer = Peer::new(net)?;
+    let listener = TcpListener::bind((net.loopback(), 0))?;
     peer.half_open(&listener)?;
-    destroy(peer.real.into(), peer.address.into())?;
+    destroy(peer.real, peer.address)?;
     peer.send(ACK, b"")?;
     expect_reset(&mut peer)?;
     listener.set_nonblocking(true)?;

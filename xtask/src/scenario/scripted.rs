@@ -52,16 +52,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 /// The truth about a client whose peer is scripted.
 pub(super) fn client_of(peer: &Peer, ending: &'static str) -> End {
-    End::client(peer.real.into(), peer.address.into(), ending)
+    End::client(peer.real, peer.address, ending)
 }
 
 /// The truth about an accepted socket whose peer is scripted.
 pub(super) fn server_of(peer: &Peer, ending: &'static str) -> End {
-    End::server(peer.real.into(), peer.address.into(), ending)
+    End::server(peer.real, peer.address, ending)
 }
 
 fn simultaneous_client(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "simultaneous_close").closed_here(Closer::Close);
     cross(net, &mut peer, client)?;
@@ -69,7 +69,7 @@ fn simultaneous_client(net: &Net) -> Result<Vec<End>> {
 }
 
 fn simultaneous_server(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "simultaneous_close").closed_here(Closer::Close);
     cross(net, &mut peer, server)?;
@@ -77,7 +77,7 @@ fn simultaneous_server(net: &Net) -> Result<Vec<End>> {
 }
 
 fn cross(net: &Net, peer: &mut Peer, socket: TcpStream) -> Result<()> {
-    let (local, far) = (peer.real.into(), peer.address.into());
+    let (local, far) = (peer.real, peer.address);
     close(socket);
     let fin = peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
@@ -88,42 +88,42 @@ fn cross(net: &Net, peer: &mut Peer, socket: TcpStream) -> Result<()> {
 }
 
 fn three_segments(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "active_close").closed_here(Closer::Close);
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
 fn data_after_close_unacked_fin(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_data_after_close").closed_here(Closer::Close);
     close(client);
     peer.see_fin()?;
     peer.send(ACK, b"12345")?;
     expect_reset(&mut peer)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn data_with_ack_of_fin(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_data_after_close").closed_here(Closer::Close);
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"12345")?;
     expect_reset(&mut peer)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
 fn left_behind(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     peer.window = 10;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_linger_zero")
@@ -144,7 +144,7 @@ pub(super) fn expect_reset(peer: &mut Peer) -> Result<()> {
 
 /// The peer resets a socket that `shutdown(RDWR)` left in `FIN_WAIT2`.
 pub(super) fn reset_in_fin_wait2(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "peer_reset_while_closing")
         .closed_here(Closer::Shutdown)
@@ -152,7 +152,7 @@ pub(super) fn reset_in_fin_wait2(net: &Net) -> Result<Vec<End>> {
     client.shutdown(Shutdown::Both)?;
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait2)?;
+    net.wait_state(peer.real, peer.address, State::FinWait2)?;
     peer.reset()?;
     wait_error(&client, libc::ECONNRESET)?;
     Ok(vec![end])

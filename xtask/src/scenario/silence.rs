@@ -80,7 +80,7 @@ fn connect_unanswered(net: &Net) -> Result<Vec<End>> {
 
 fn data_unanswered(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_retries2", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     send(&client, b"12345")?;
     wait_error(&client, libc::ETIMEDOUT)?;

@@ -117,15 +117,13 @@ fn tfo_unanswered(net: &Net) -> Result<Vec<End>> {
 /// listener, which would take its requests along if it closed.
 pub(super) fn half_open(net: &Net) -> Result<(Peer, TcpStream, TcpListener)> {
     net.set("tcp_fastopen", ON)?;
-    let mut peer = Peer::new()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    if let SocketAddr::V4(real) = listener.local_addr()? {
-        peer.real = real;
-    }
+    let mut peer = Peer::new(net)?;
+    let listener = TcpListener::bind((net.loopback(), 0))?;
+    peer.real = listener.local_addr()?;
     peer.send(SYN, b"12345")?;
     peer.expect(SYN | ACK)?;
     let (server, _) = listener.accept()?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::SynRecv)?;
+    net.wait_state(peer.real, peer.address, State::SynRecv)?;
     Ok((peer, server, listener))
 }
 
@@ -149,7 +147,7 @@ fn tfo_unread(net: &Net) -> Result<Vec<End>> {
         .closed_here(Closer::Close)
         .left(5, 0, 0);
     close(server);
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -158,11 +156,11 @@ fn tfo_closed_early(net: &Net) -> Result<Vec<End>> {
     let end = server_of(&peer, "active_close").closed_here(Closer::Close);
     read(&server, b"12345")?;
     close(server);
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait1)?;
+    net.wait_state(peer.real, peer.address, State::FinWait1)?;
     peer.send(ACK, b"")?;
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
@@ -172,9 +170,9 @@ fn tfo_closed_and_vanished(net: &Net) -> Result<Vec<End>> {
     let end = server_of(&peer, "timeout_orphan").closed_here(Closer::Close);
     read(&server, b"12345")?;
     close(server);
-    net.wait_state(peer.real.into(), peer.address.into(), State::FinWait1)?;
+    net.wait_state(peer.real, peer.address, State::FinWait1)?;
     // Before, it would end the connection that a slow script has not closed yet.
     net.set("tcp_synack_retries", "0")?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }

@@ -1,6 +1,6 @@
 //! TCP Fast Open: ends of a child in SYN_RECV that other connections meet in ESTABLISHED.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 
 use anyhow::Result;
 
@@ -11,7 +11,7 @@ use super::pair::{close, linger_zero, read, wait_error};
 use super::peer::Peer;
 use super::raw::disconnect;
 use super::scripted::server_of;
-use super::segment::{ACK, SYN};
+use super::segment::{ACK, SYN, Unreachable};
 use super::sock_diag::destroy;
 use super::tfo::{ON, half_open};
 use super::truth::{Closer, End};
@@ -47,15 +47,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     .counters(&[("TCPFastOpenPassive", 1), ("OutRsts", 0)]),
 ];
 
-const PORT_UNREACHABLE: u8 = 3;
-
 fn linger(net: &Net) -> Result<Vec<End>> {
     let (peer, server, _listener) = half_open(net)?;
     let end = server_of(&peer, "reset_linger_zero").closed_here(Closer::Close);
     read(&server, b"12345")?;
     linger_zero(&server)?;
     close(server);
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -65,7 +63,7 @@ fn disconnected(net: &Net) -> Result<Vec<End>> {
         .closed_here(Closer::Nobody)
         .left(5, 0, 0);
     disconnect(&server)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -74,7 +72,7 @@ fn destroyed(net: &Net) -> Result<Vec<End>> {
     let end = server_of(&peer, "reset_destroyed")
         .closed_here(Closer::Nobody)
         .left(5, 0, 0);
-    destroy(peer.real.into(), peer.address.into())?;
+    destroy(peer.real, peer.address)?;
     wait_error(&server, libc::ECONNABORTED)?;
     Ok(vec![end])
 }
@@ -82,14 +80,12 @@ fn destroyed(net: &Net) -> Result<Vec<End>> {
 /// A child with 5 bytes in the queue of a listener, and the segment that the peer answers.
 fn queued(net: &Net) -> Result<(Peer, TcpListener, super::segment::Segment)> {
     net.set("tcp_fastopen", ON)?;
-    let mut peer = Peer::new()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    if let std::net::SocketAddr::V4(real) = listener.local_addr()? {
-        peer.real = real;
-    }
+    let mut peer = Peer::new(net)?;
+    let listener = TcpListener::bind((net.loopback(), 0))?;
+    peer.real = listener.local_addr()?;
     peer.send(SYN, b"12345")?;
     let answer = peer.expect(SYN | ACK)?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::SynRecv)?;
+    net.wait_state(peer.real, peer.address, State::SynRecv)?;
     Ok((peer, listener, answer))
 }
 
@@ -99,7 +95,7 @@ fn listener_closed(net: &Net) -> Result<Vec<End>> {
         .closed_here(Closer::Nobody)
         .left(5, 0, 0);
     close(listener);
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -107,7 +103,7 @@ fn listener_closed(net: &Net) -> Result<Vec<End>> {
 fn unreachable(net: &Net) -> Result<Vec<End>> {
     let (peer, _listener, answer) = queued(net)?;
     let end = server_of(&peer, "unreachable").left(5, 0, 0);
-    peer.unreachable(PORT_UNREACHABLE, &answer)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    peer.unreachable(Unreachable::Port, &answer)?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }

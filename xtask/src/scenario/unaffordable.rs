@@ -59,7 +59,7 @@ fn no_orphans() -> Result<HostSetting> {
 }
 
 fn too_many_orphans(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_out_of_memory")
         .closed_here(Closer::Close)
@@ -71,13 +71,13 @@ fn too_many_orphans(net: &Net) -> Result<Vec<End>> {
 }
 
 fn too_many_orphans_last_ack(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "reset_out_of_memory")
         .closed_here(Closer::Close)
         .initiator("kernel");
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::CloseWait)?;
+    net.wait_state(peer.real, peer.address, State::CloseWait)?;
     let _short = no_orphans()?;
     close(server);
     expect_reset(&mut peer)?;
@@ -85,7 +85,7 @@ fn too_many_orphans_last_ack(net: &Net) -> Result<Vec<End>> {
 }
 
 fn out_of_memory(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = End {
         unsent: None,
@@ -127,7 +127,7 @@ fn fill(socket: &TcpStream, bytes: usize) -> Result<()> {
 }
 
 fn orphan_without_resources(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "reset_out_of_memory")
         .closed_here(Closer::Close)

@@ -5,18 +5,13 @@ use std::net::SocketAddr;
 use anyhow::{Result, bail};
 
 use super::Scenario;
-use super::give_up::HOST_UNREACHABLE;
-use super::net::{Net, State, VOID};
+use super::net::{Net, State};
 use super::pair::{close, read_end, send, wait_error};
 use super::peer::{Peer, Tap, start_connect};
 use super::raw::set_number;
 use super::scripted::client_of;
-use super::segment::{ACK, FIN, SYN};
+use super::segment::{ACK, FIN, SYN, Unreachable};
 use super::truth::{Closer, End};
-
-const PORT_UNREACHABLE: u8 = 3;
-/// "Communication administratively prohibited": a firewall says no.
-const PROHIBITED: u8 = 13;
 
 const KILLED: &[(&str, i64)] = &[
     ("ActiveOpens", 1),
@@ -33,15 +28,15 @@ const UNHARMED: &[(&str, i64)] = &[
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("host_unreachable", "ICMP answers the SYN", |net| {
-        connecting(net, HOST_UNREACHABLE, libc::EHOSTUNREACH)
+        connecting(net, Unreachable::Host)
     })
     .counters(KILLED),
     Scenario::new("port_unreachable", "ICMP says that nobody listens", |net| {
-        connecting(net, PORT_UNREACHABLE, libc::ECONNREFUSED)
+        connecting(net, Unreachable::Port)
     })
     .counters(KILLED),
     Scenario::new("prohibited", "a firewall's ICMP answers the SYN", |net| {
-        connecting(net, PROHIBITED, libc::EHOSTUNREACH)
+        connecting(net, Unreachable::Prohibited)
     })
     .counters(KILLED),
     Scenario::new(
@@ -70,36 +65,45 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     .counters(UNHARMED),
 ];
 
-fn connecting(net: &Net, code: u8, errno: i32) -> Result<Vec<End>> {
-    let mut tap = Tap::open()?;
-    let to = SocketAddr::from((VOID, 7000));
+fn connecting(net: &Net, why: Unreachable) -> Result<Vec<End>> {
+    let mut tap = Tap::open(net.void())?;
+    let to = SocketAddr::new(net.void(), 7000);
     let client = start_connect(to)?;
     let end = End::client(client.local_addr()?, to, "unreachable");
-    let syn = tap.next_to(VOID)?;
+    let syn = tap.next_to(net.void())?;
     if syn.flags != SYN {
         bail!("expected a SYN, got {syn:?}");
     }
-    tap.send_unreachable(code, &syn)?;
+    tap.send_unreachable(why, &syn)?;
     net.wait_gone(client.local_addr()?, to)?;
-    wait_error(&client, errno)?;
+    wait_error(&client, errno(why, to))?;
     Ok(vec![end])
 }
 
+/// `icmp_err_convert` and `icmpv6_err_convert`, which call a firewall's answer differently.
+fn errno(why: Unreachable, to: SocketAddr) -> i32 {
+    match (why, to) {
+        (Unreachable::Port, _) => libc::ECONNREFUSED,
+        (Unreachable::Prohibited, SocketAddr::V6(_)) => libc::EACCES,
+        (Unreachable::Host | Unreachable::Prohibited, _) => libc::EHOSTUNREACH,
+    }
+}
+
 fn unreachable_after_a_while(net: &Net) -> Result<Vec<End>> {
-    let mut tap = Tap::open()?;
-    let to = SocketAddr::from((VOID, 7000));
+    let mut tap = Tap::open(net.void())?;
+    let to = SocketAddr::new(net.void(), 7000);
     let client = start_connect(to)?;
     let end = End::client(client.local_addr()?, to, "unreachable");
-    tap.next_to(VOID)?;
-    let again = tap.next_to(VOID)?;
-    tap.send_unreachable(HOST_UNREACHABLE, &again)?;
+    tap.next_to(net.void())?;
+    let again = tap.next_to(net.void())?;
+    tap.send_unreachable(Unreachable::Host, &again)?;
     net.wait_gone(client.local_addr()?, to)?;
     wait_error(&client, libc::EHOSTUNREACH)?;
     Ok(vec![end])
 }
 
 fn established(net: &Net, tell: i32) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     set_number(&client, libc::IPPROTO_IP, libc::IP_RECVERR, tell)?;
     let end = client_of(&peer, "active_close").closed_here(Closer::Close);
@@ -107,12 +111,12 @@ fn established(net: &Net, tell: i32) -> Result<Vec<End>> {
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }
 
 fn icmp_then_passive_close(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     set_number(&client, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
     let end = client_of(&peer, "passive_close").closed_here(Closer::Close);
@@ -122,7 +126,7 @@ fn icmp_then_passive_close(net: &Net) -> Result<Vec<End>> {
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(ACK, b"")?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end.half_closed(Some(true))])
 }
 
@@ -131,13 +135,14 @@ fn icmp_about_data(peer: &mut Peer, client: &std::net::TcpStream) -> Result<()> 
     send(client, b"12345")?;
     let data = peer.expect(ACK)?;
     let before = received_errors()?;
-    peer.unreachable(HOST_UNREACHABLE, &data)?;
+    peer.unreachable(Unreachable::Host, &data)?;
     super::clock::wait_for("the ICMP error", super::clock::CEILING, || {
         Ok((received_errors()? > before).then_some(()))
     })?;
     peer.send(ACK, b"")
 }
 
+/// Of either family.
 fn received_errors() -> Result<i64> {
     let text = std::fs::read_to_string("/proc/thread-self/net/snmp")?;
     let mut lines = text.lines().filter(|line| line.starts_with("Icmp:"));
@@ -146,5 +151,11 @@ fn received_errors() -> Result<i64> {
     };
     let place = names.split(' ').position(|name| name == "InDestUnreachs");
     let value = place.and_then(|place| values.split(' ').nth(place));
-    Ok(value.unwrap_or("0").parse()?)
+
+    let text = std::fs::read_to_string("/proc/thread-self/net/snmp6")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Icmp6InDestUnreachs"));
+    let value_v6: i64 = line.unwrap_or("0").trim().parse()?;
+    Ok(value_v6 + value.unwrap_or("0").parse::<i64>()?)
 }

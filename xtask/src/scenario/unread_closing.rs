@@ -60,7 +60,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 /// A client that has 5 bytes to read.
 fn with_unread(net: &Net) -> Result<(Peer, TcpStream)> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     peer.send(ACK, b"12345")?;
     wait_unread(&client, 5)?;
@@ -90,7 +90,7 @@ fn unread_in_closing(net: &Net) -> Result<Vec<End>> {
     finish(&client)?;
     peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     close(client);
     expect_reset(&mut peer)?;
     Ok(vec![end])
@@ -99,7 +99,7 @@ fn unread_in_closing(net: &Net) -> Result<Vec<End>> {
 fn unread_in_last_ack(net: &Net) -> Result<Vec<End>> {
     let (mut peer, client) = with_unread(net)?;
     let end = shut(&peer, "reset_unread_data", "peer").left(5, 0, 0);
-    let (local, far) = (peer.real.into(), peer.address.into());
+    let (local, far) = (peer.real, peer.address);
     peer.send(FIN | ACK, b"")?;
     net.wait_state(local, far, State::CloseWait)?;
     finish(&client)?;
@@ -110,7 +110,7 @@ fn unread_in_last_ack(net: &Net) -> Result<Vec<End>> {
 }
 
 fn disconnected_fin_wait1(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = shut(&peer, "reset_disconnect", "local");
     finish(&client)?;
@@ -124,7 +124,7 @@ fn disconnected_closing(net: &Net) -> Result<Vec<End>> {
     let (peer, client) = in_closing(net, b"")?;
     let end = shut(&peer, "dropped_silently", "both");
     disconnect(&client)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -132,6 +132,6 @@ fn disconnected_last_ack(net: &Net) -> Result<Vec<End>> {
     let (peer, client) = in_last_ack(net, b"")?;
     let end = shut(&peer, "dropped_silently", "peer");
     disconnect(&client)?;
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }

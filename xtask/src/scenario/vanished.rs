@@ -51,7 +51,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 fn fin_wait1(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_retries2", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_retransmit")
         .closed_here(Closer::Shutdown)
@@ -63,7 +63,7 @@ fn fin_wait1(net: &Net) -> Result<Vec<End>> {
 
 fn closing(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_retries2", "2")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     let end = client_of(&peer, "timeout_retransmit")
         .closed_here(Closer::Shutdown)
@@ -71,14 +71,14 @@ fn closing(net: &Net) -> Result<Vec<End>> {
     finish(&client)?;
     peer.see_fin()?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real.into(), peer.address.into(), State::Closing)?;
+    net.wait_state(peer.real, peer.address, State::Closing)?;
     wait_error(&client, libc::ETIMEDOUT)?;
     Ok(vec![end])
 }
 
 fn last_ack(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_retries2", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "timeout_retransmit").closed_here(Closer::Shutdown);
     peer.send(FIN | ACK, b"")?;
@@ -90,7 +90,7 @@ fn last_ack(net: &Net) -> Result<Vec<End>> {
 
 fn close_wait(net: &Net) -> Result<Vec<End>> {
     net.set("tcp_retries2", "1")?;
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "timeout_retransmit")
         .half_closed(None)

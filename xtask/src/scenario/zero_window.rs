@@ -70,7 +70,7 @@ fn zero_window(net: &Net, limit: Option<Duration>) -> Result<Vec<End>> {
 
 /// A scripted peer that has taken 10 bytes and shut its window.
 fn shut(net: &Net) -> Result<(Peer, TcpStream)> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     peer.window = 10;
     let client = peer.accept(net)?;
     send(&client, &[b'a'; 10])?;
@@ -115,7 +115,7 @@ fn fill(mut socket: &TcpStream) -> Result<()> {
 }
 
 fn zero_window_shrunk(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new()?;
+    let mut peer = Peer::new(net)?;
     let client = peer.accept(net)?;
     peer.send(ACK, b"x")?;
     read(&client, b"x")?;
@@ -137,7 +137,7 @@ fn zero_window_orphan(net: &Net) -> Result<Vec<End>> {
         .closed_here(Closer::Close)
         .left(0, 20, 0);
     close(client);
-    net.wait_gone(peer.real.into(), peer.address.into())?;
+    net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }
 
@@ -157,6 +157,6 @@ fn zero_window_outlived(net: &Net) -> Result<Vec<End>> {
     close(client);
     peer.expect(FIN | ACK)?;
     peer.send(FIN | ACK, b"")?;
-    net.wait_minisock(peer.real.into(), peer.address.into(), State::TimeWait)?;
+    net.wait_minisock(peer.real, peer.address, State::TimeWait)?;
     Ok(vec![end])
 }

@@ -172,7 +172,7 @@ impl Herd {
                 }
             };
             let records = of(&self.whole, &performed)?;
-            let coarser = coarser(scenario.name, self.backend);
+            let coarser = coarser(scenario.model, self.backend);
             let books = Books::of(scenario, &performed, unaccounted(self.backend));
             let (list, why) = match decide(&performed.ends, &records, &coarser, Some(&books)) {
                 Decision::Right => {
@@ -215,7 +215,7 @@ impl Herd {
             let mut found = Try::default();
             for (scenario, performed) in sound {
                 let records = of(records, performed)?;
-                let coarser = coarser(scenario.name, self.backend);
+                let coarser = coarser(scenario.model, self.backend);
                 let sound = Sound {
                     case: scenario.name,
                     ends: &performed.ends,

@@ -56,7 +56,7 @@ pub(crate) fn judged_now(
         }
     };
     let records = of(records, performed)?;
-    let coarser = coarser(scenario.name, backend);
+    let coarser = coarser(scenario.model, backend);
     let books = Books::of(scenario, performed, unaccounted(backend));
     let decision = decide(&performed.ends, &records, &coarser, Some(&books));
     Ok((decision, pairs(&performed.ends, &records, &coarser)))
