@@ -63,6 +63,7 @@ mod shut_reads;
 mod silence;
 mod sock_diag;
 mod sockets;
+mod sockmaps;
 mod succession;
 mod tfo;
 mod tfo_children;
@@ -199,6 +200,7 @@ fn made() -> impl Iterator<Item = &'static Scenario> {
         ignored::SCENARIOS,
         late_data::SCENARIOS,
         ktls::SCENARIOS,
+        sockmaps::SCENARIOS,
         mptcp::SCENARIOS,
         mptcp_joins::SCENARIOS,
     ]

@@ -4,7 +4,7 @@
 //! that it was not lent.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 /// `setsockopt()` with any value.
 pub fn set_option(socket: impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
@@ -67,6 +67,41 @@ pub fn disconnect(socket: impl AsFd) -> io::Result<()> {
     // `length` bytes of it.
     let answer = unsafe { libc::connect(fd, unspecified.as_ptr().cast(), length) };
     check(answer)
+}
+
+/// Puts a connected socket into a map of its own, from which programs could redirect what it
+/// carries: the socket's calls go through `tcp_bpf_prots` from then on, until it closes.
+pub fn put_into_sockmap(socket: impl AsFd) -> io::Result<OwnedFd> {
+    const MAP_CREATE: libc::c_long = 0;
+    const MAP_UPDATE_ELEM: libc::c_long = 2;
+    const SOCKMAP: u32 = 15;
+    let (place, fd) = (0_u32, socket.as_fd().as_raw_fd());
+    let size = u32::try_from(size_of::<u32>()).map_err(io::Error::other)?;
+    // SAFETY: nothing in these attributes is a pointer.
+    let map = unsafe { bpf(MAP_CREATE, &[SOCKMAP, size, size, 1]) }?;
+    // SAFETY: the kernel has just made it, and nobody else knows its number.
+    let map = unsafe { OwnedFd::from_raw_fd(map) };
+    let number = u64::try_from(map.as_raw_fd()).map_err(io::Error::other)?;
+    let at = |pointer: *const u8| u64::try_from(pointer.addr()).map_err(io::Error::other);
+    let (key, value) = (at((&raw const place).cast())?, at((&raw const fd).cast())?);
+    // SAFETY: both pointers are those of numbers on this stack, which the kernel only reads.
+    unsafe { bpf(MAP_UPDATE_ELEM, &[number, key, value, 0]) }?;
+    Ok(map)
+}
+
+/// `bpf()` with the beginning of `union bpf_attr`; the rest of it is 0.
+///
+/// # Safety
+///
+/// What the command takes for a pointer must be one, for as long as the call takes.
+unsafe fn bpf<T>(command: libc::c_long, attributes: &[T]) -> io::Result<i32> {
+    let length = size_of_val(attributes);
+    // SAFETY: the pointer and the length are those of a slice that outlives the call; the rest
+    // is the caller's promise.
+    let answer = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), length) };
+    let answer = i32::try_from(answer).map_err(io::Error::other)?;
+    check(answer.min(0))?;
+    Ok(answer)
 }
 
 fn check(answer: i32) -> io::Result<()> {

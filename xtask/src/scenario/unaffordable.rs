@@ -9,11 +9,12 @@ use socket2::SockRef;
 use super::Scenario;
 use super::host::HostSetting;
 use super::net::{Net, State};
-use super::pair::close;
+use super::pair::{close, send};
 use super::peer::Peer;
 use super::scripted::{client_of, expect_reset, server_of};
 use super::segment::{ACK, FIN};
 use super::truth::{Closer, End};
+use super::zero_window::shut;
 
 const FOR_MEMORY: &[(&str, i64)] = &[
     ("TCPAbortOnMemory", 1),
@@ -48,6 +49,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "orphan_without_resources",
         "an orphan that sends its FIN again when there are too many",
         orphan_without_resources,
+    )
+    .counters(FOR_MEMORY)
+    .host_wide(),
+    Scenario::new(
+        "probing_without_resources",
+        "an orphan before a shut window that sends a probe when there are too many",
+        probing_without_resources,
     )
     .counters(FOR_MEMORY)
     .host_wide(),
@@ -134,6 +142,19 @@ fn orphan_without_resources(net: &Net) -> Result<Vec<End>> {
         .initiator("kernel");
     close(client);
     peer.see_fin()?;
+    let _short = no_orphans()?;
+    expect_reset(&mut peer)?;
+    Ok(vec![end])
+}
+
+fn probing_without_resources(net: &Net) -> Result<Vec<End>> {
+    let (mut peer, client) = shut(net)?;
+    send(&client, &[b'b'; 20])?;
+    let end = client_of(&peer, "reset_out_of_memory")
+        .closed_here(Closer::Close)
+        .initiator("kernel")
+        .left(0, 20, 0);
+    close(client);
     let _short = no_orphans()?;
     expect_reset(&mut peer)?;
     Ok(vec![end])

@@ -69,7 +69,7 @@ fn zero_window(net: &Net, limit: Option<Duration>) -> Result<Vec<End>> {
 }
 
 /// A scripted peer that has taken 10 bytes and shut its window.
-fn shut(net: &Net) -> Result<(Peer, TcpStream)> {
+pub(super) fn shut(net: &Net) -> Result<(Peer, TcpStream)> {
     let mut peer = Peer::new(net)?;
     peer.window = 10;
     let client = peer.accept(net)?;
