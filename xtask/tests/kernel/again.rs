@@ -2,7 +2,7 @@
 //!
 //! Takes cases with an agent of their own that failed while others ran beside them: they hold an
 //! exact count of sockets over seconds, which a reset of the kernel's, a timer or a late segment
-//! changes. Performs each once more, alone. None of them judges a verdict.
+//! changes, or need an event that the kernel may not show. Performs each once more, alone. None of them judges a verdict.
 
 use std::sync::{Mutex, PoisonError};
 
