@@ -73,10 +73,18 @@ pub fn allowed(cases: usize) -> usize {
     (cases / 20).max(1)
 }
 
-/// The first mismatch of a report, on one line.
+/// The first mismatch of a report and how sure its record was, on one line.
 pub fn first_mismatch(report: &str) -> String {
-    let lines: Vec<&str> = report.lines().take(2).map(str::trim).collect();
-    lines.join(" ")
+    let mut parts: Vec<&str> = report.lines().take(2).map(str::trim).collect();
+    let record = report
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("the record:"));
+    let sure = record.and_then(|record| {
+        let (_, rest) = record.split_once(" confidence ")?;
+        rest.split_once(" attributes ")
+    });
+    parts.extend(sure.map(|(sure, _)| sure));
+    parts.join(" ")
 }
 
 fn is_exact(record: &Record) -> bool {
@@ -163,7 +171,8 @@ mod tests {
         let text = report(&[end()], &[record("unknown")], &[]);
         assert_eq!(
             first_mismatch(&text),
-            "client 127.0.0.1:1 to 127.0.0.1:2: ending: expected \"active_close\", got \"unknown\""
+            "client 127.0.0.1:1 to 127.0.0.1:2: ending: expected \"active_close\", got \"unknown\" \
+             \"exact\" doubt null"
         );
     }
 }
