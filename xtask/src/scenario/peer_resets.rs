@@ -12,6 +12,11 @@ use super::scripted::{client_of, reset_in_fin_wait2, server_of};
 use super::segment::{ACK, FIN, RST};
 use super::truth::{Closer, End};
 
+/// Where the RST's number lies, seen from the next in order.
+const IN_ORDER: i32 = 0;
+/// `tcp_reset_check` takes it after a FIN: some hosts send it so.
+const AT_THE_FIN: i32 = -1;
+
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new(
         "reset_in_established",
@@ -19,23 +24,19 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         reset_in_established,
     )
     .counters(&[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)]),
-    Scenario::new(
-        "reset_in_close_wait",
-        "RST in CLOSE_WAIT",
-        reset_in_close_wait,
-    )
+    Scenario::new("reset_in_close_wait", "RST in CLOSE_WAIT", |net| {
+        reset_in_close_wait(net, IN_ORDER)
+    })
     .counters(&[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)]),
     Scenario::new(
         "reset_at_the_fin_close_wait",
         "RST with the number of the FIN before it, in CLOSE_WAIT",
-        reset_at_the_fin_close_wait,
+        |net| reset_in_close_wait(net, AT_THE_FIN),
     )
     .counters(&[("PassiveOpens", 1), ("EstabResets", 1), ("OutRsts", 0)]),
-    Scenario::new(
-        "reset_at_the_fin_last_ack",
-        "the same in LAST_ACK",
-        reset_at_the_fin_last_ack,
-    )
+    Scenario::new("reset_at_the_fin_last_ack", "the same in LAST_ACK", |net| {
+        reset_in_last_ack(net, AT_THE_FIN)
+    })
     .counters(&[("PassiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
     Scenario::new("reset_in_fin_wait1", "RST in FIN_WAIT1", reset_in_fin_wait1).counters(&[
         ("ActiveOpens", 1),
@@ -59,11 +60,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ("EstabResets", 0),
         ("OutRsts", 0),
     ]),
-    Scenario::new("reset_in_last_ack", "RST in LAST_ACK", reset_in_last_ack).counters(&[
-        ("PassiveOpens", 1),
-        ("EstabResets", 0),
-        ("OutRsts", 0),
-    ]),
+    Scenario::new("reset_in_last_ack", "RST in LAST_ACK", |net| {
+        reset_in_last_ack(net, IN_ORDER)
+    })
+    .counters(&[("PassiveOpens", 1), ("EstabResets", 0), ("OutRsts", 0)]),
     Scenario::new(
         "reset_in_time_wait",
         "RST in TIME_WAIT changes nothing (RFC 1337)",
@@ -91,44 +91,16 @@ fn reset_in_established(net: &Net) -> Result<Vec<End>> {
     Ok(vec![server_of(&peer, "peer_reset")])
 }
 
-fn reset_in_close_wait(net: &Net) -> Result<Vec<End>> {
+fn reset_in_close_wait(net: &Net, number: i32) -> Result<Vec<End>> {
     let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     peer.send(FIN | ACK, b"")?;
     net.wait_state(peer.real, peer.address, State::CloseWait)?;
-    peer.reset()?;
+    peer.send_at(number, RST | ACK, b"")?;
     wait_error(&server, libc::EPIPE)?;
     Ok(vec![
         server_of(&peer, "peer_reset_after_fin").half_closed(None),
     ])
-}
-
-/// `tcp_reset_check` takes it: some hosts send it so.
-fn reset_at_the_fin_close_wait(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new(net)?;
-    let server = peer.connect(net)?;
-    peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real, peer.address, State::CloseWait)?;
-    peer.send_at(-1, RST | ACK, b"")?;
-    wait_error(&server, libc::EPIPE)?;
-    Ok(vec![
-        server_of(&peer, "peer_reset_after_fin").half_closed(None),
-    ])
-}
-
-fn reset_at_the_fin_last_ack(net: &Net) -> Result<Vec<End>> {
-    let mut peer = Peer::new(net)?;
-    let server = peer.connect(net)?;
-    let end = server_of(&peer, "peer_reset_while_closing")
-        .closed_here(Closer::Close)
-        .initiator("peer");
-    peer.send(FIN | ACK, b"")?;
-    net.wait_state(peer.real, peer.address, State::CloseWait)?;
-    close(server);
-    peer.see_fin()?;
-    peer.send_at(-1, RST | ACK, b"")?;
-    net.wait_gone(peer.real, peer.address)?;
-    Ok(vec![end])
 }
 
 fn reset_in_fin_wait1(net: &Net) -> Result<Vec<End>> {
@@ -175,7 +147,7 @@ fn reset_in_closing(net: &Net) -> Result<Vec<End>> {
     Ok(vec![end])
 }
 
-fn reset_in_last_ack(net: &Net) -> Result<Vec<End>> {
+fn reset_in_last_ack(net: &Net, number: i32) -> Result<Vec<End>> {
     let mut peer = Peer::new(net)?;
     let server = peer.connect(net)?;
     let end = server_of(&peer, "peer_reset_while_closing")
@@ -185,7 +157,7 @@ fn reset_in_last_ack(net: &Net) -> Result<Vec<End>> {
     net.wait_state(peer.real, peer.address, State::CloseWait)?;
     close(server);
     peer.see_fin()?;
-    peer.reset()?;
+    peer.send_at(number, RST | ACK, b"")?;
     net.wait_gone(peer.real, peer.address)?;
     Ok(vec![end])
 }

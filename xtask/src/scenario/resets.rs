@@ -78,7 +78,8 @@ fn unread_data_ipv6(_net: &Net) -> Result<Vec<End>> {
     Ok(ends)
 }
 
-fn leave_unread(writer: &TcpStream, reader: TcpStream) -> Result<()> {
+/// Closes a socket whose peer's 5 bytes nobody has read.
+pub(super) fn leave_unread(writer: &TcpStream, reader: TcpStream) -> Result<()> {
     send(writer, b"12345")?;
     wait_unread(&reader, 5)?;
     close(reader);

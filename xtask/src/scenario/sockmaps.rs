@@ -10,8 +10,9 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use super::Scenario;
 use super::closes::client_first;
 use super::net::Net;
-use super::pair::{Pair, close, read, send, wait_error, wait_unread};
+use super::pair::{Pair, read, send, wait_error};
 use super::raw::{disconnect, put_into_sockmap};
+use super::resets::leave_unread;
 use super::truth::{Closer, End};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -62,10 +63,7 @@ fn unread(_net: &Net) -> Result<Vec<End>> {
         pair.server_end("peer_reset"),
     ];
     let _map = mapped(&pair.client)?;
-    send(&pair.server, b"12345")?;
-    wait_unread(&pair.client, 5)?;
-    close(pair.client);
-    wait_error(&pair.server, libc::ECONNRESET)?;
+    leave_unread(&pair.server, pair.client)?;
     Ok(ends)
 }
 
