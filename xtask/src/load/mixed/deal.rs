@@ -1,6 +1,6 @@
 //! Connections that end in random ways, and a note of each.
 //!
-//! Takes a seed; gives a [`Ledger`]. Two lanes, one a core, keep some connections open and
+//! Takes a seed; gives a [`Ledger`]. Some lanes, a thread each, keep some connections open and
 //! end a random one in a random way. No pair of addresses comes twice: each connection has a
 //! client address and port of its own.
 
@@ -17,12 +17,13 @@ use crate::scenario::net::VOID;
 use crate::scenario::pair::close;
 use crate::scenario::raw;
 
-pub(super) const LANES: usize = 2;
 const ADDRESSES_PER_LANE: usize = 4;
 const FIRST_PORT: u16 = 20_000;
 const PORTS: usize = 40_000;
-/// Connections that the addresses of all lanes suffice for.
-pub(super) const MOST: usize = LANES * ADDRESSES_PER_LANE * PORTS;
+/// Connections that the addresses of one lane suffice for.
+const MOST: usize = ADDRESSES_PER_LANE * PORTS;
+/// As many as there are addresses for, in the last byte of `127.0.0.0/24`.
+pub(super) const MOST_LANES: usize = 32;
 
 const PORT: u16 = 5000;
 const CLOSED_PORT: u16 = 1;
@@ -54,13 +55,17 @@ pub(super) fn is_client(address: SocketAddr) -> bool {
 }
 
 /// Makes so many connections in the calling thread's namespace.
-pub(super) fn run(connections: usize, seed: u64) -> Result<Ledger> {
-    ensure!(connections <= MOST, "at most {MOST} connections");
+pub(super) fn run(connections: usize, lanes: usize, seed: u64) -> Result<Ledger> {
+    let most = lanes * MOST;
+    ensure!(
+        connections <= most,
+        "at most {most} connections on {lanes} lanes"
+    );
     let start = now();
     std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..LANES)
+        let lanes: Vec<_> = (0..lanes)
             .map(|number| {
-                let share = connections / LANES + usize::from(number < connections % LANES);
+                let share = connections / lanes + usize::from(number < connections % lanes);
                 scope.spawn(move || Lane::new(number, seed, start)?.run(share))
             })
             .collect();

@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, bail};
 use super::measure::{Checks, Reading};
 use super::{nameless, raise_file_limit, say};
 use crate::audited::{Auditor, Line};
+use crate::demo::metrics;
 use crate::judge::EQUAL;
 use crate::scenario::clock::{now, wait_for};
 use crate::scenario::net::Net;
@@ -29,25 +30,31 @@ use tally::Tally;
 /// How long the last connections may take to end.
 const LAST: Duration = Duration::from_secs(30);
 
+/// As many as the smallest machine has CPUs.
+const LANES: u8 = 2;
+
 /// `cargo xtask load mixed`.
 #[derive(Debug, clap::Args)]
 pub struct Mixed {
     /// How many connections
-    #[arg(long, default_value = "100000", value_parser = clap::value_parser!(u32).range(1..=deal::MOST as i64))]
-    connections: u32,
+    #[arg(long, default_value = "100000", value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections: u32,
+    /// How many threads make them; more than the machine has CPUs displace each other
+    #[arg(long, default_value_t = LANES, value_parser = clap::value_parser!(u8).range(1..=deal::MOST_LANES as i64))]
+    pub lanes: u8,
     /// What decides their order [default: random, and printed]
     #[arg(long)]
-    seed: Option<u64>,
+    pub seed: Option<u64>,
     /// Which kind of probe the agent is to prefer
     #[arg(long, default_value = "auto")]
-    backend: String,
+    pub backend: String,
 }
 
 /// Runs it with this agent.
 pub fn run(agent_path: &Path, mixed: &Mixed) -> Result<()> {
     raise_file_limit()?;
     let seed = mixed.seed.map_or_else(random_seed, Ok)?;
-    let connections = mixed.connections;
+    let (connections, lanes) = (mixed.connections, mixed.lanes);
     say(&format!(
         "{connections} connections that end in mixed ways; again with --seed {seed}"
     ))?;
@@ -61,7 +68,7 @@ pub fn run(agent_path: &Path, mixed: &Mixed) -> Result<()> {
             send_net.send((net.path(), net.inode))?;
             may_go.recv()?;
             let start = now();
-            let ledger = deal::run(connections as usize, seed)?;
+            let ledger = deal::run(connections as usize, lanes.into(), seed)?;
             let took = start.elapsed();
             wait_for("the last connections", LAST, || {
                 Ok((net.unfinished()? == 0).then_some(()))
@@ -86,13 +93,22 @@ pub fn run(agent_path: &Path, mixed: &Mixed) -> Result<()> {
         say(&format!("  it took {:.1} s", traffic.took.as_secs_f64()))?;
         let audit = auditor.settled(&traffic.counters)?;
         let after = Reading::of(auditor.address())?;
+        say_lost(&metrics(auditor.address())?)?;
         let stopped = auditor.stop()?;
         let tally = Tally::of(lines, inode, &traffic.ledger)?;
         let mut checks = Checks::default();
-        checks.exactly("events lost", after.lost - before.lost, 0)?;
+        let made = tally.totals.values().map(|(made, _)| made).sum();
+        let bounds = Bounds::of(made, after.lost - before.lost, lanes);
+        let limit = if bounds.preempted {
+            "told"
+        } else {
+            "exactly 0"
+        };
+        let holds = bounds.preempted || bounds.lost == 0;
+        checks.row("events lost", bounds.lost, limit, holds)?;
         checks.row("exit status is 0", 0, "", stopped.status.success())?;
-        show(&traffic.ledger, &tally, &mut checks)?;
-        show_audit(&audit, &tally, &mut checks)?;
+        show(&traffic.ledger, &tally, &bounds, &mut checks)?;
+        show_audit(&audit, &tally, &bounds, &mut checks)?;
         checks.conclude()
     })
 }
@@ -103,6 +119,17 @@ struct Traffic {
     counters: BTreeMap<String, i64>,
     took: Duration,
     _net: Net,
+}
+
+/// Each kind of event that was lost, if any was.
+fn say_lost(page: &str) -> Result<()> {
+    let lost = page
+        .lines()
+        .filter(|line| line.starts_with("tcp_observer_events_lost_total") && !line.ends_with(" 0"));
+    for line in lost {
+        say(&format!("  {line}"))?;
+    }
+    Ok(())
 }
 
 fn joined<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
@@ -118,26 +145,61 @@ fn random_seed() -> Result<u64> {
     Ok(u64::from_ne_bytes(bytes) >> 1)
 }
 
-/// Ends that may be told as partial, for what the load beside this says of its `HIDDEN`.
-fn hidden(made: u64) -> u64 {
-    made / 40_000 + 1
+/// What may differ from what was made.
+struct Bounds {
+    made: u64,
+    lost: u64,
+    /// More threads than CPUs: a kernel that preempts the probes may show an event to none of them.
+    preempted: bool,
 }
 
-fn show(ledger: &Ledger, tally: &Tally, checks: &mut Checks) -> Result<()> {
+impl Bounds {
+    fn of(made: u64, lost: u64, lanes: u8) -> Self {
+        Self {
+            made,
+            lost,
+            preempted: lanes > LANES,
+        }
+    }
+
+    /// Ends about which an event that no probe was shown may leave the agent without a line, or with
+    /// a partial one that is wrong.
+    fn bereft(&self) -> u64 {
+        if self.preempted { self.lost } else { 0 }
+    }
+
+    /// The same, and what the load beside this says of its `HIDDEN`.
+    fn hidden(&self) -> u64 {
+        self.made / 40_000 + 1 + self.bereft()
+    }
+
+    /// Lost events make all that is open then partial.
+    fn partial(&self) -> u64 {
+        if self.bereft() > 0 {
+            self.made
+        } else {
+            self.hidden()
+        }
+    }
+}
+
+fn show(ledger: &Ledger, tally: &Tally, bounds: &Bounds, checks: &mut Checks) -> Result<()> {
     for (kind, count) in &ledger.kinds {
         say(&format!("  {kind:48} {count:>12}"))?;
     }
-    let made: u64 = tally.totals.values().map(|(made, _)| made).sum();
-    checks.exactly("lines, one for each end that was made", tally.lines, made)?;
-    checks.exactly("ends without a line", tally.missing, 0)?;
+    let ends = "lines, one for each end that was made, and ends without";
+    checks.exactly(ends, tally.lines + tally.missing, bounds.made)?;
+    checks.at_most("ends without a line", tally.missing, bounds.bereft())?;
     checks.exactly("lines about an end that had one", tally.twice, 0)?;
     checks.exactly("lines about no end that was made", tally.foreign, 0)?;
     checks.exactly("lines with a wrong ending or role", tally.wrong, 0)?;
-    checks.at_most("partial lines", tally.partial, hidden(made))?;
+    checks.at_most("partial lines", tally.partial, bounds.partial())?;
+    let what = "partial lines with a wrong ending or role";
+    checks.at_most(what, tally.doubtful, bounds.hidden())?;
     for ((ending, role), (made, told)) in &tally.totals {
         let what = format!("{ending}, {role}");
         let limit = format!("{made} were made");
-        let holds = told <= made && made - told <= tally.partial;
+        let holds = told <= made && made - told <= tally.doubtful + tally.missing;
         checks.row(&what, *told, &limit, holds)?;
     }
     for example in &tally.examples {
@@ -147,7 +209,7 @@ fn show(ledger: &Ledger, tally: &Tally, checks: &mut Checks) -> Result<()> {
 }
 
 /// A hidden event that makes a line partial can make a counter differ by one, too.
-fn show_audit(audit: &[Line], tally: &Tally, checks: &mut Checks) -> Result<()> {
+fn show_audit(audit: &[Line], tally: &Tally, bounds: &Bounds, checks: &mut Checks) -> Result<()> {
     for line in audit {
         let sum = line.since_start.unwrap_or_default();
         let (Some(kernel), Some(observed)) = (sum.kernel, sum.observed) else {
@@ -164,7 +226,13 @@ fn show_audit(audit: &[Line], tally: &Tally, checks: &mut Checks) -> Result<()> 
             (false, Some(true)) => format!("{kernel} less {}", kernel - observed - odd),
             (false, _) => format!("{kernel}, not judged"),
         };
-        let holds = odd.unsigned_abs() <= tally.partial;
+        let most = if bounds.preempted {
+            // Kernels before 6.12 do not count which kprobes they skip within others.
+            bounds.hidden()
+        } else {
+            bounds.hidden().min(tally.partial)
+        };
+        let holds = odd.unsigned_abs() <= most;
         let observed = u64::try_from(observed)?;
         checks.row(&format!("audit: {}", line.counter), observed, &limit, holds)?;
     }

@@ -20,6 +20,8 @@ pub(super) struct Tally {
     pub(super) wrong: u64,
     /// Those with confidence partial.
     pub(super) partial: u64,
+    /// Partial ones with another ending or role.
+    pub(super) doubtful: u64,
     /// Those about an end that another line was about.
     pub(super) twice: u64,
     /// Those about no end that was made.
@@ -92,6 +94,7 @@ impl Tally {
             self.totals.entry((truth, role)).or_default().1 += 1;
         }
         self.wrong += u64::from(!right && !partial);
+        self.doubtful += u64::from(!right && partial);
         right && !partial && !twice
     }
 
@@ -160,5 +163,6 @@ mod tests {
         assert_eq!(tally(&[CLIENT, ("server", "peer_reset", "exact")]).wrong, 1);
         let doubtful = tally(&[CLIENT, ("server", "unknown", "partial")]);
         assert_eq!((doubtful.wrong, doubtful.partial), (0, 1));
+        assert_eq!(doubtful.doubtful, 1);
     }
 }
