@@ -125,11 +125,6 @@ impl Budget {
         Some(level)
     }
 
-    /// The level that it came from stays for now: what it came to could not be done.
-    pub fn stay(&mut self, before: Level) {
-        self.level = before;
-    }
-
     fn ahead_at(&self, now: Timestamp, used: Duration) -> f64 {
         let Some((since, before)) = self.since else {
             return 0.0;

@@ -6,13 +6,21 @@ use aya_ebpf::{
 };
 use observer_ebpf::wire::Kind;
 
-use super::kernel::{Copied, Direct};
+use super::kernel::{Copied, Direct, Pointer};
+use super::once::{in_turn, is_first};
 use super::teardown::tears_down;
 
-#[fentry(function = "tcp_abort")]
-fn fentry_tcp_abort(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a `struct sock`.
-    unsafe { tears_down::<Direct>(Kind::Aborted, ctx.arg(0)) };
+in_turn! {
+    #[fentry(function = "tcp_abort")]
+    fn fentry_tcp_abort, fentry_tcp_abort_2, fentry_tcp_abort_3(ctx: FEntryContext) {
+        let sock: Pointer = ctx.arg(0);
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe {
+            if is_first::<Direct>(Kind::Aborted, sock, 0) {
+                tears_down::<Direct>(Kind::Aborted, sock);
+            }
+        }
+    }
 }
 
 #[kprobe(function = "tcp_abort")]

@@ -12,25 +12,45 @@ use observer_ebpf::wire::{Accepted, Kind};
 use super::fill;
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
+use super::once::{in_turn, is_first};
 use super::shed;
 use super::stack;
 
-#[fexit(function = "inet_csk_accept")]
-fn fexit_inet_csk_accept_args2(ctx: FExitContext) {
-    // SAFETY: the argument after the last is the returned `struct sock`.
-    unsafe { accepts::<Direct>(ctx.arg(2), ctx.as_ptr()) };
+in_turn! {
+    #[fexit(function = "inet_csk_accept")]
+    fn fexit_inet_csk_accept_args2,
+        fexit_inet_csk_accept_args2_2,
+        fexit_inet_csk_accept_args2_3(ctx: FExitContext) {
+        // SAFETY: the argument after the last is the returned `struct sock`.
+        unsafe { trampoline(ctx.arg(2), ctx.as_ptr()) };
+    }
 }
 
-#[fexit(function = "inet_csk_accept")]
-fn fexit_inet_csk_accept_args4(ctx: FExitContext) {
-    // SAFETY: the argument after the last is the returned `struct sock`.
-    unsafe { accepts::<Direct>(ctx.arg(4), ctx.as_ptr()) };
+in_turn! {
+    #[fexit(function = "inet_csk_accept")]
+    fn fexit_inet_csk_accept_args4,
+        fexit_inet_csk_accept_args4_2,
+        fexit_inet_csk_accept_args4_3(ctx: FExitContext) {
+        // SAFETY: the argument after the last is the returned `struct sock`.
+        unsafe { trampoline(ctx.arg(4), ctx.as_ptr()) };
+    }
 }
 
 #[kretprobe(function = "inet_csk_accept")]
 fn kretprobe_inet_csk_accept(ctx: RetProbeContext) {
     // SAFETY: what is returned is a `struct sock`.
     unsafe { accepts::<Copied>(ctx.ret(), ctx.as_ptr()) };
+}
+
+/// The caller vouches for `sock`.
+#[inline(always)]
+unsafe fn trampoline(sock: Pointer, context: *mut c_void) {
+    // SAFETY: the caller vouches for `sock`.
+    unsafe {
+        if !sock.is_null() && is_first::<Direct>(Kind::Accepted, sock, 0) {
+            accepts::<Direct>(sock, context);
+        }
+    }
 }
 
 /// `sock` is NULL where there was nothing to accept.

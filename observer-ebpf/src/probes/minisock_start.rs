@@ -10,18 +10,25 @@ use observer_ebpf::wire::{Kind, MinisockStarted};
 
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, TW_SUBSTATE};
+use super::once::{in_turn, is_first};
 use super::ring::send;
 
-#[fentry(function = "inet_twsk_hashdance_schedule")]
-fn fentry_inet_twsk_hashdance_schedule(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a minisock, argument 1 a `struct sock`.
-    unsafe { starts::<Direct>(ctx.arg(0), ctx.arg(1)) };
+in_turn! {
+    #[fentry(function = "inet_twsk_hashdance_schedule")]
+    fn fentry_inet_twsk_hashdance_schedule,
+        fentry_inet_twsk_hashdance_schedule_2,
+        fentry_inet_twsk_hashdance_schedule_3(ctx: FEntryContext) {
+        trampoline(&ctx);
+    }
 }
 
-#[fentry(function = "inet_twsk_hashdance")]
-fn fentry_inet_twsk_hashdance(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a minisock, argument 1 a `struct sock`.
-    unsafe { starts::<Direct>(ctx.arg(0), ctx.arg(1)) };
+in_turn! {
+    #[fentry(function = "inet_twsk_hashdance")]
+    fn fentry_inet_twsk_hashdance,
+        fentry_inet_twsk_hashdance_2,
+        fentry_inet_twsk_hashdance_3(ctx: FEntryContext) {
+        trampoline(&ctx);
+    }
 }
 
 #[kprobe(function = "inet_twsk_hashdance_schedule")]
@@ -32,6 +39,17 @@ fn kprobe_inet_twsk_hashdance_schedule(ctx: ProbeContext) {
 #[kprobe(function = "inet_twsk_hashdance")]
 fn kprobe_inet_twsk_hashdance(ctx: ProbeContext) {
     probe(&ctx);
+}
+
+#[inline(always)]
+fn trampoline(ctx: &FEntryContext) {
+    let sock: Pointer = ctx.arg(1);
+    // SAFETY: argument 0 is a minisock, argument 1 a `struct sock`.
+    unsafe {
+        if is_first::<Direct>(Kind::MinisockStarted, sock, 0) {
+            starts::<Direct>(ctx.arg(0), sock);
+        }
+    }
 }
 
 #[inline(always)]

@@ -7,11 +7,11 @@
 mod fill;
 mod filter;
 mod kernel;
+mod once;
 mod ring;
 mod segment;
 mod shed;
 mod stack;
-mod stand_in;
 
 mod abort;
 mod accept;

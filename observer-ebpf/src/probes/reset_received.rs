@@ -9,6 +9,7 @@ use observer_ebpf::wire::{Kind, ResetReceived, flag};
 use super::fill;
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
+use super::once::{in_turn, is_first};
 use super::ring::send;
 use super::segment;
 
@@ -40,10 +41,14 @@ fn kprobe_tcp_reset_segment1(ctx: ProbeContext) {
     }
 }
 
-#[btf_tracepoint(function = "tcp_receive_reset")]
-fn tp_tcp_receive_reset(ctx: BtfTracePointContext) {
-    // SAFETY: argument 0 is a `struct sock`.
-    unsafe { receives::<Direct>(ctx.arg(0), flag::UNKNOWN) };
+in_turn! {
+    #[btf_tracepoint(function = "tcp_receive_reset")]
+    fn tp_tcp_receive_reset,
+        tp_tcp_receive_reset_2,
+        tp_tcp_receive_reset_3(ctx: BtfTracePointContext) {
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { receives::<Direct>(ctx.arg(0), flag::UNKNOWN) };
+    }
 }
 
 #[inline(always)]
@@ -58,7 +63,7 @@ fn judge(segment: Pointer) -> u8 {
 #[inline(always)]
 unsafe fn receives<R: Read>(sock: Pointer, segment_is_reset: u8) {
     // SAFETY: the caller vouches for `sock`.
-    if unsafe { !filter::wants::<R>(sock) } {
+    if unsafe { !is_first::<R>(Kind::ResetReceived, sock, 0) || !filter::wants::<R>(sock) } {
         return;
     }
     // SAFETY: `record` is a reserved record; the caller vouches for `sock`.

@@ -14,24 +14,37 @@ use observer_ebpf::wire::{Kind, ResetSent, flag};
 use super::fill;
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, argument_of_unknown_type};
+use super::once::{in_turn, is_first};
 use super::ring::send;
 
-#[fentry(function = "tcp_send_active_reset")]
-fn fentry_tcp_send_active_reset(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a `struct sock`.
-    unsafe { resets::<Direct>(ctx.arg(0), flag::NO_REASON) };
+in_turn! {
+    #[fentry(function = "tcp_send_active_reset")]
+    fn fentry_tcp_send_active_reset,
+        fentry_tcp_send_active_reset_2,
+        fentry_tcp_send_active_reset_3(ctx: FEntryContext) {
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { trampoline(ctx.arg(0), flag::NO_REASON) };
+    }
 }
 
-#[fentry(function = "tcp_send_active_reset")]
-fn fentry_tcp_send_active_reset_reason1(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a `struct sock`.
-    unsafe { resets::<Direct>(ctx.arg(0), ctx.arg::<u64>(1) as u32) };
+in_turn! {
+    #[fentry(function = "tcp_send_active_reset")]
+    fn fentry_tcp_send_active_reset_reason1,
+        fentry_tcp_send_active_reset_reason1_2,
+        fentry_tcp_send_active_reset_reason1_3(ctx: FEntryContext) {
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { trampoline(ctx.arg(0), ctx.arg::<u64>(1) as u32) };
+    }
 }
 
-#[fentry(function = "tcp_send_active_reset")]
-fn fentry_tcp_send_active_reset_reason2(ctx: FEntryContext) {
-    // SAFETY: argument 0 is a `struct sock`.
-    unsafe { resets::<Direct>(ctx.arg(0), ctx.arg::<u64>(2) as u32) };
+in_turn! {
+    #[fentry(function = "tcp_send_active_reset")]
+    fn fentry_tcp_send_active_reset_reason2,
+        fentry_tcp_send_active_reset_reason2_2,
+        fentry_tcp_send_active_reset_reason2_3(ctx: FEntryContext) {
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { trampoline(ctx.arg(0), ctx.arg::<u64>(2) as u32) };
+    }
 }
 
 #[kprobe(function = "tcp_send_active_reset")]
@@ -58,15 +71,33 @@ fn kprobe_tcp_send_active_reset_reason2(ctx: ProbeContext) {
     }
 }
 
-#[btf_tracepoint(function = "tcp_send_reset")]
-fn tp_tcp_send_reset_active(ctx: BtfTracePointContext) {
-    trace(&ctx, flag::NO_REASON);
+in_turn! {
+    #[btf_tracepoint(function = "tcp_send_reset")]
+    fn tp_tcp_send_reset_active,
+        tp_tcp_send_reset_active_2,
+        tp_tcp_send_reset_active_3(ctx: BtfTracePointContext) {
+        trace(&ctx, flag::NO_REASON);
+    }
 }
 
-#[btf_tracepoint(function = "tcp_send_reset")]
-fn tp_tcp_send_reset_active_reason2(ctx: BtfTracePointContext) {
-    let reason: u64 = ctx.arg(2);
-    trace(&ctx, reason as u32);
+in_turn! {
+    #[btf_tracepoint(function = "tcp_send_reset")]
+    fn tp_tcp_send_reset_active_reason2,
+        tp_tcp_send_reset_active_reason2_2,
+        tp_tcp_send_reset_active_reason2_3(ctx: BtfTracePointContext) {
+        let reason: u64 = ctx.arg(2);
+        trace(&ctx, reason as u32);
+    }
+}
+
+#[inline(always)]
+unsafe fn trampoline(sock: Pointer, reason: u32) {
+    // SAFETY: the caller vouches for `sock`.
+    unsafe {
+        if is_first::<Direct>(Kind::ResetSent, sock, 0) {
+            resets::<Direct>(sock, reason);
+        }
+    }
 }
 
 /// The tracepoint serves both sorts of resets; this one answers no segment.
@@ -80,7 +111,11 @@ fn trace(ctx: &BtfTracePointContext, reason: u32) {
             return;
         }
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { resets::<Copied>(sock, reason) };
+        unsafe {
+            if is_first::<Copied>(Kind::ResetSent, sock, 0) {
+                resets::<Copied>(sock, reason);
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use aya_ebpf::{
     helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
     macros::map,
-    maps::{Array, PerCpuArray, RingBuf},
+    maps::{Array, RingBuf},
 };
 use observer_ebpf::wire::{Header, Kind};
 
@@ -16,14 +16,20 @@ use super::kernel::Pointer;
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
-/// Records that found the ring full, by kind number: one entry, so that the agent asks once for all.
+/// Records that found the ring full, by CPU and kind number. The agent sets how many CPUs there are.
 #[map]
-static DROPS: PerCpuArray<[u64; Kind::SLOTS as usize]> = PerCpuArray::with_max_entries(1, 0);
+static DROPS: Array<PerKind> = Array::with_max_entries(1, MAPPABLE);
 
 /// Not 0 while the agent sleeps until it is woken. While it works it looks again by itself, and a
 /// wake-up for each record that finds the ring empty would cost more than the record.
 #[map]
-static WAITING: Array<u32> = Array::with_max_entries(1, 0);
+static WAITING: Array<u64> = Array::with_max_entries(1, MAPPABLE);
+
+/// `BPF_F_MMAPABLE` of the UAPI: the agent reads and writes it in place.
+pub(super) const MAPPABLE: u32 = 1 << 10;
+
+/// Counts, indexed by [`Kind`] number.
+pub(super) type PerKind = [u64; Kind::SLOTS as usize];
 
 /// `BPF_RB_NO_WAKEUP` of the UAPI.
 const NO_WAKEUP: u64 = 1;
@@ -72,7 +78,7 @@ fn wake_up() -> u64 {
     let Some(waiting) = WAITING.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: the map holds a whole u32 there, which any CPU may write: at worst two wake the reader.
+    // SAFETY: the map holds a whole u64 there, which any CPU may write: at worst two wake the reader.
     unsafe {
         if waiting.read_volatile() == 0 {
             return NO_WAKEUP;
@@ -84,11 +90,19 @@ fn wake_up() -> u64 {
 
 #[inline(always)]
 fn count_drop(kind: Kind) {
-    let Some(counts) = DROPS.get_ptr_mut(0) else {
+    count(&DROPS, kind);
+}
+
+/// Counts in this CPU's place of an array.
+#[inline(always)]
+pub(super) fn count(array: &Array<PerKind>, kind: Kind) {
+    // SAFETY: the helper has no requirement.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(counts) = array.get_ptr_mut(cpu) else {
         return;
     };
-    // SAFETY: the entry is this CPU's own; a probe that interrupts this one in between may lose one
-    // count, never corrupt it.
+    // SAFETY: the place is this CPU's own; a probe that comes in between may lose one count, never
+    // corrupt it.
     if let Some(count) = unsafe { (*counts).get_mut(kind as usize) } {
         *count += 1;
     }

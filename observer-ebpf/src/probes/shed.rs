@@ -5,9 +5,11 @@
 
 use aya_ebpf::{macros::map, maps::Array};
 
+use super::ring::MAPPABLE;
+
 /// Not 0 while records of how connections come to be are not wanted.
 #[map]
-static SHED: Array<u32> = Array::with_max_entries(1, 0);
+static SHED: Array<u64> = Array::with_max_entries(1, MAPPABLE);
 
 /// Whether records of how connections come to be are wanted.
 #[inline(always)]
@@ -15,6 +17,6 @@ pub(super) fn wants_births() -> bool {
     let Some(shed) = SHED.get_ptr(0) else {
         return true;
     };
-    // SAFETY: the map holds a whole u32 there, which only the agent writes.
+    // SAFETY: the map holds a whole u64 there, which only the agent writes.
     unsafe { shed.read_volatile() == 0 }
 }

@@ -12,9 +12,9 @@ use observer_ebpf::wire::{Kind, StateChanged};
 use super::fill::{self, state};
 use super::filter;
 use super::kernel::{Copied, Direct, INET_SPORT, Pointer, Read};
+use super::once::{in_turn, is_first};
 use super::shed;
 use super::stack;
-use super::stand_in;
 
 #[fentry(function = "tcp_set_state")]
 fn fentry_tcp_set_state(ctx: FEntryContext) {
@@ -41,43 +41,30 @@ fn kprobe_tcp_set_state(ctx: ProbeContext) {
     }
 }
 
-#[btf_tracepoint(function = "inet_sock_set_state")]
-fn tp_inet_sock_set_state(ctx: BtfTracePointContext) {
-    let sock: Pointer = ctx.arg(0);
-    let old: u64 = ctx.arg(1);
-    let new: u64 = ctx.arg(2);
-    // SAFETY: argument 0 is a `struct sock`.
-    unsafe { changes::<Direct>(sock, old as u8, new as u8, 0, ctx.as_ptr()) };
-}
-
-/// Runs after the program of either function or tracepoint: the tracepoint stands inside
-/// `tcp_set_state`, and of two programs on it the one that was attached first runs first.
-#[btf_tracepoint(function = "inet_sock_set_state")]
-fn tp_inet_sock_set_state_stand_in(ctx: BtfTracePointContext) {
-    let sock: Pointer = ctx.arg(0);
-    let old: u64 = ctx.arg(1);
-    let new: u64 = ctx.arg(2);
-    let (old, new) = (old as u8, new as u8);
-    if stand_in::take(stand_in::event(sock, old, new)) {
-        return;
-    }
-    // SAFETY: argument 0 is a `struct sock`.
-    unsafe {
-        if is_wanted::<Direct>(sock, old, new) {
-            report::<Direct>(sock, old, new, 0, ctx.as_ptr());
-        }
+in_turn! {
+    #[btf_tracepoint(function = "inet_sock_set_state")]
+    fn tp_inet_sock_set_state,
+        tp_inet_sock_set_state_2,
+        tp_inet_sock_set_state_3(ctx: BtfTracePointContext) {
+        let sock: Pointer = ctx.arg(0);
+        let old: u64 = ctx.arg(1);
+        let new: u64 = ctx.arg(2);
+        // SAFETY: argument 0 is a `struct sock`.
+        unsafe { changes::<Direct>(sock, old as u8, new as u8, 0, ctx.as_ptr()) };
     }
 }
 
+/// The second and third tracepoint stand inside `tcp_set_state`, and are shown what its programs
+/// are, too.
 #[inline(always)]
 unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: *mut c_void) {
+    let what = u32::from(old) << 8 | u32::from(new);
     // SAFETY: the caller vouches for `sock`.
     unsafe {
-        if is_wanted::<R>(sock, old, new) {
+        if is_first::<R>(Kind::StateChanged, sock, what) && is_wanted::<R>(sock, old, new) {
             report::<R>(sock, old, new, hashed, context);
         }
     }
-    stand_in::mark(stand_in::event(sock, old, new));
 }
 
 #[inline(always)]

@@ -92,6 +92,7 @@ macro_rules! for_each_member {
             SKC_NUM: "sock_common", "skc_num", Required;
             SKC_COOKIE: "sock_common", "skc_cookie", Required;
             SKC_FLAGS: "sock_common", "skc_flags", Required;
+            SKC_HASH: "sock_common", "skc_hash", Required;
             SK_PROTOCOL: "sock", "sk_protocol", Required;
             SK_SHUTDOWN: "sock", "sk_shutdown", Required;
             SK_ERR: "sock", "sk_err", Required;

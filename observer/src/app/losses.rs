@@ -16,13 +16,9 @@ impl App {
     /// complete; a connection whose last event was lost together with the batch before it can
     /// be final by then.
     pub(super) fn look_at_losses(&mut self, now: Timestamp) {
-        match self.probes.ring.lost() {
-            Ok(lost) => {
-                self.count_lost(now, Cause::RingFull, since(self.lost, lost));
-                self.lost = lost;
-            }
-            Err(error) => warn!(%error, "cannot read the drop counters; lost events go unnoticed"),
-        }
+        let lost = self.probes.ring.lost();
+        self.count_lost(now, Cause::RingFull, since(self.lost, lost));
+        self.lost = lost;
         if let Some(outlet) = &self.outlet {
             let lost = outlet.lines.lost();
             self.metrics
@@ -43,9 +39,10 @@ impl App {
         }
     }
 
-    /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe.
-    pub(super) fn look_at_skips(&mut self, now: Timestamp) {
-        let skipped = self.probes.ring.skipped();
+    /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe; once a
+    /// second `regularly`, and whenever it matters.
+    pub(super) fn look_at_skips(&mut self, now: Timestamp, regularly: bool) {
+        let skipped = self.probes.ring.skipped(regularly);
         self.count_lost(now, Cause::ProbeBusy, since(self.skipped, skipped));
         self.skipped = skipped;
     }
@@ -60,7 +57,8 @@ impl App {
                         "the ring was full, which a larger --ring-size or a less busy CPU helps"
                     }
                     Cause::ProbeBusy => {
-                        "an interrupt found a probe running, as happens now and then"
+                        "an interrupt or another task found the probes for them running, as happens \
+                         now and then"
                     }
                 };
                 warn!(

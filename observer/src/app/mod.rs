@@ -28,7 +28,7 @@ use crate::sink::names::LOSSES;
 use crate::sink::prometheus::{Metrics, PerKind, Tally};
 use crate::stop::Stop;
 use crate::surveyor::Surveyor;
-use crate::track::{Output, Tracker};
+use crate::track::{Closed, Output, Tracker};
 
 pub use self::outlet::Outlet;
 
@@ -155,7 +155,7 @@ impl App {
         }
         let now = self.clock.now();
         self.look_at_losses(now);
-        self.look_at_skips(now);
+        self.look_at_skips(now, true);
         Ok(self.outlet.take())
     }
 
@@ -171,7 +171,7 @@ impl App {
         if second {
             self.clock.refresh();
             self.looked_at_wall = now;
-            self.look_at_skips(now);
+            self.look_at_skips(now, true);
         }
         self.tracker.handle_timeout(self.horizon);
         self.deliver(now);
@@ -229,8 +229,8 @@ impl App {
                 auditor.note_output(&output);
             }
             match output {
-                Output::Closed(closed) => {
-                    let verdict = classify(&closed);
+                Output::Closed(mut closed) => {
+                    let verdict = self.judge(&mut closed, now);
                     self.note(&verdict);
                     if let Some(outlet) = &mut self.outlet {
                         outlet.offer(verdict, &closed);
@@ -250,6 +250,17 @@ impl App {
         if let Some(board) = &self.board {
             board.endings.add(now, &mut self.notes);
         }
+    }
+
+    /// What was skipped is looked at once a second, and before a verdict for want of an event.
+    fn judge(&mut self, closed: &mut Closed, now: Timestamp) -> Verdict {
+        let verdict = classify(closed);
+        if !verdict.may_lack_an_event() {
+            return verdict;
+        }
+        self.look_at_skips(now, false);
+        self.tracker.note_loss(closed);
+        classify(closed)
     }
 
     fn note(&mut self, verdict: &Verdict) {

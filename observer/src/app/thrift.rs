@@ -27,11 +27,7 @@ impl App {
         let Some(level) = budget.look(now, Clock::thread_cpu()) else {
             return;
         };
-        if let Err(error) = self.probes.ring.shed_births(level >= Level::Births) {
-            warn!(%error, "cannot tell the probes what to leave out; it is tried again");
-            budget.stay(before);
-            return;
-        }
+        self.probes.ring.shed_births(level >= Level::Births);
         let keeps = level < Level::Timelines;
         self.tracker
             .keep_steps(if keeps { LIMITS.steps } else { 0 });

@@ -4,7 +4,7 @@ use crate::event::{State, errno};
 use crate::track::{Closed, Exit};
 
 use super::Ending;
-use super::found::{self, Found};
+use super::found::{self, Found, NO_RST};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     let exit = closed.exit.as_ref()?;
@@ -31,10 +31,7 @@ fn connecting(closed: &Closed, exit: &Exit) -> Option<Found> {
         _ if found::timer_gave_up(closed) => Found::exact(Ending::TimeoutConnect),
         // A RST that was missed, or ICMP port unreachable.
         errno::ECONNREFUSED if !closed.end_is_whole() => None,
-        errno::ECONNREFUSED => Found::inferred(
-            Ending::Unreachable,
-            "no RST was seen, so it is taken for ICMP port unreachable",
-        ),
+        errno::ECONNREFUSED => Found::inferred(Ending::Unreachable, NO_RST),
         errno::ECONNABORTED => Found::exact(Ending::DroppedSilently),
         _ => Found::exact(Ending::Unreachable),
     }

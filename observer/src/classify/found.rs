@@ -5,6 +5,25 @@ use crate::track::Closed;
 
 use super::Ending;
 
+/// `tcp_send_active_reset` or its tracepoint.
+pub(super) const RESET_UNSEEN: &str = "the reset itself was not seen";
+/// `tcp_reset` or its tracepoint.
+pub(super) const RST_UNSEEN: &str = "the RST itself was not seen";
+/// As for [`RST_UNSEEN`], in SYN_SENT.
+pub(super) const NO_RST: &str = "no RST was seen, so it is taken for ICMP port unreachable";
+/// As for [`RESET_UNSEEN`], and no reset is needed to end like this.
+pub(super) const NO_RESET: &str = "a reset was due, and none was seen";
+/// What was seen is of no ending.
+pub(super) const NOTHING_FITS: &str = "no known way of ending fits what was seen";
+
+/// Doubts that there are where an event was lost, and hardly any others.
+const UNSEEN: [&str; 5] = [RESET_UNSEEN, RST_UNSEEN, NO_RST, NO_RESET, NOTHING_FITS];
+
+/// Whether a verdict with this doubt may be for want of an event.
+pub(super) fn is_for_want(doubt: &str) -> bool {
+    UNSEEN.contains(&doubt)
+}
+
 /// An ending that a recogniser found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {

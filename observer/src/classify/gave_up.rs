@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::event::{Release, Socket, State};
 use crate::track::{Closed, Exit, Fate, Gap, ResetSource, Teardown};
 
-use super::found::{self, Found};
+use super::found::{self, Found, RESET_UNSEEN};
 use super::{Ending, ResetCause};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
@@ -105,7 +105,7 @@ fn timed_out(closed: &Closed, exit: &Exit) -> Option<Found> {
         return unsent(closed, exit);
     }
     if exit.socket.keepalive {
-        return Found::inferred(Ending::TimeoutKeepalive, "the reset itself was not seen");
+        return Found::inferred(Ending::TimeoutKeepalive, RESET_UNSEEN);
     }
     None
 }

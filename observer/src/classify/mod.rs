@@ -34,7 +34,7 @@ use std::sync::Arc;
 use crate::event::Timestamp;
 use crate::track::{Closed, Gap};
 
-use found::Found;
+use found::{Found, NOTHING_FITS};
 
 /// The groups of recognisers, in the order in which they are asked: the first that answers
 /// is right, because each looks at evidence that those after it do not contradict.
@@ -105,10 +105,7 @@ fn confidence(closed: &Closed, found: Option<Found>) -> (Confidence, Option<&'st
         ),
         Some(Found { doubt: None, .. }) => (Confidence::Exact, None),
         Some(Found { doubt, .. }) => (Confidence::Inferred, doubt),
-        None => (
-            Confidence::Inferred,
-            Some("no known way of ending fits what was seen"),
-        ),
+        None => (Confidence::Inferred, Some(NOTHING_FITS)),
     }
 }
 

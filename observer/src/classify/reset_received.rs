@@ -4,7 +4,7 @@ use crate::event::{State, errno};
 use crate::track::{Closed, Fate};
 
 use super::Ending;
-use super::found::Found;
+use super::found::{Found, RST_UNSEEN};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
     if closed.fate() == Some(Fate::PeerReset) {
@@ -43,7 +43,7 @@ fn by_error(error: u16, ending: Ending) -> Option<Found> {
     let told = (ending == Ending::PeerReset && error == errno::ECONNRESET)
         || (ending == Ending::PeerResetAfterFin && error == errno::EPIPE);
     if told {
-        Found::inferred(ending, "the RST itself was not seen")
+        Found::inferred(ending, RST_UNSEEN)
     } else {
         None
     }

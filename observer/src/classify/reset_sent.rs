@@ -3,7 +3,7 @@
 use crate::event::{Release, State, errno};
 use crate::track::{Closed, Exit, Fate, ResetSource};
 
-use super::found::Found;
+use super::found::{Found, RESET_UNSEEN};
 use super::{Ending, gave_up, left_behind};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
@@ -55,7 +55,7 @@ fn destroyed(closed: &Closed) -> Option<Found> {
         return Found::exact(Ending::ResetDestroyed);
     }
     if !closed.end_is_whole() || !closed.sight().resets_sent {
-        return Found::inferred(Ending::ResetDestroyed, "the reset itself was not seen");
+        return Found::inferred(Ending::ResetDestroyed, RESET_UNSEEN);
     }
     Found::exact(Ending::DroppedSilently)
 }
@@ -86,7 +86,7 @@ fn closed_abortively(closed: &Closed, exit: &Exit) -> Option<Found> {
             State::Established | State::CloseWait | State::FinWait1
         );
     if aborted || by_close {
-        return Found::inferred(ending, "the reset itself was not seen");
+        return Found::inferred(ending, RESET_UNSEEN);
     }
     None
 }

@@ -2,7 +2,7 @@
 
 use crate::track::{Closed, Fate};
 
-use super::found::Found;
+use super::found::{Found, NO_RESET};
 use super::{Ending, reset_sent};
 
 pub(super) fn recognise(closed: &Closed) -> Option<Found> {
@@ -22,10 +22,7 @@ pub(super) fn recognise(closed: &Closed) -> Option<Found> {
         return None;
     }
     if reset_sent::needs_reset(exit.from) && !exit.socket.dead {
-        return Found::inferred(
-            Ending::DroppedSilently,
-            "a reset was due, and none was seen",
-        );
+        return Found::inferred(Ending::DroppedSilently, NO_RESET);
     }
     if closed.sight().resets_sent {
         return Found::exact(Ending::DroppedSilently);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::event::{Ends, Task, Timestamp};
 use crate::track::{Closed, Step};
 
-use super::{Counts, Ending};
+use super::{Counts, Ending, found};
 
 /// One end of one connection, ended: the verdict with what identifies it. Sinks print this.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,12 @@ impl Verdict {
         self.timeline = closed.timeline().collect();
         self.timeline_dropped = closed.timeline_dropped();
         self
+    }
+
+    /// Whether it was inferred as it is, perhaps, only because an event was lost.
+    pub fn may_lack_an_event(&self) -> bool {
+        let inferred = self.confidence == Confidence::Inferred;
+        inferred && self.doubt.is_some_and(found::is_for_want)
     }
 
     /// Whether this end closed first, or both did, and it holds TIME_WAIT.

@@ -43,12 +43,6 @@ fn attach(part: &Part, ebpf: &mut Ebpf, btf: &Btf) -> Outcome {
             Err(failure) => failures.push(failure),
         }
     }
-    if let Some(stand_in) = part.stand_in.filter(|_| !attached.is_empty()) {
-        match attach_one(stand_in, ebpf, btf) {
-            Ok(()) => attached.push(stand_in),
-            Err(failure) => failures.push(failure),
-        }
-    }
     Outcome {
         question: part.question,
         kind: part.kind,

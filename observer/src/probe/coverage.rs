@@ -67,7 +67,7 @@ fn answer(question: Question, outcomes: &[Outcome]) -> Answer {
         question: question.label(),
         asks: question.asks(),
         twin: attached()
-            .filter(|program| !program.stands_in)
+            .filter(|program| !program.again)
             .map(|program| program.hook.twin())
             .max()
             .map(Twin::label),

@@ -16,6 +16,7 @@ mod misses;
 mod obstacle;
 mod plan;
 mod ring;
+mod shared;
 
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::thread;
 use std::time::Duration;
 
-use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
+use aya::maps::{MapData, RingBuf};
 use observer_ebpf::wire::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use super::load::Maps;
 use super::misses::Misses;
+use super::shared::Shared;
 
 /// Once the ring has something, more follows: waiting this long saves a wake-up for each.
 pub const GATHER: Duration = Duration::from_millis(4);
@@ -27,9 +28,10 @@ pub const GATHER: Duration = Duration::from_millis(4);
 /// The ring buffer and the counters of what did not fit into it.
 pub struct Ring {
     events: AsyncFd<RingBuf<MapData>>,
-    waiting: Array<MapData, u32>,
-    shed: Array<MapData, u32>,
-    drops: PerCpuArray<MapData, [u64; Kind::SLOTS as usize]>,
+    waiting: Shared,
+    shed: Shared,
+    drops: Shared,
+    alone: Shared,
     misses: Misses,
     rest: Rest,
 }
@@ -75,6 +77,7 @@ impl Ring {
             waiting: maps.waiting,
             shed: maps.shed,
             drops: maps.drops,
+            alone: maps.alone,
             misses,
             rest: Rest::Sleep,
         })
@@ -94,7 +97,7 @@ impl Ring {
     /// is lost where it is dropped before it is over.
     pub async fn wait(&mut self) -> io::Result<()> {
         if self.rest == Rest::Sleep {
-            self.waiting.set(0, 1, 0).map_err(io::Error::other)?;
+            self.waiting.set(1);
             // A record that was reserved before that wakes nobody.
             if !has_record(self.events.as_fd())? {
                 self.events.readable_mut().await?.clear_ready();
@@ -119,28 +122,20 @@ impl Ring {
     }
 
     /// Whether records of how connections come to be are left out from here on.
-    pub fn shed_births(&mut self, shed: bool) -> io::Result<()> {
-        self.shed
-            .set(0, u32::from(shed), 0)
-            .map_err(io::Error::other)
+    pub fn shed_births(&self, shed: bool) {
+        self.shed.set(shed.into());
     }
 
     /// Records lost so far because the ring was full, indexed by `wire::Kind` number.
-    pub fn lost(&self) -> io::Result<[u64; Kind::SLOTS as usize]> {
-        let per_cpu = self.drops.get(&0, 0).map_err(io::Error::other)?;
-        let mut lost = [0; Kind::SLOTS as usize];
-        for of_one in per_cpu.iter() {
-            for (total, count) in lost.iter_mut().zip(of_one) {
-                *total += count;
-            }
-        }
-        Ok(lost)
+    pub fn lost(&self) -> [u64; Kind::SLOTS as usize] {
+        self.drops.add_up()
     }
 
-    /// Events that the kernel skipped so far because their probe already ran on that CPU, and
-    /// that no stand-in reported; indexed as [`Self::lost`], but far costlier to ask for.
-    pub fn skipped(&self) -> [u64; Kind::SLOTS as usize] {
-        self.misses.read()
+    /// Events that the kernel showed to no probe so far, because those for them already ran on that
+    /// CPU; indexed as [`Self::lost`], but far costlier to ask for. `regularly` is for who asks once
+    /// a second, whatever happens.
+    pub fn skipped(&mut self, regularly: bool) -> [u64; Kind::SLOTS as usize] {
+        self.misses.read(&self.alone.add_up(), regularly)
     }
 }
 

@@ -70,7 +70,7 @@ metrics! {
     EVENTS: counter "tcp_observer_events_total" ["kind"]
         "Events that the probes delivered.";
     EVENTS_LOST: counter "tcp_observer_events_lost_total" ["kind", "cause"]
-        "Events that found no room in the ring buffer (ring_full), or that an interrupt brought while their probe was running on that CPU (probe_busy).";
+        "Events that found no room in the ring buffer (ring_full), or that no probe was shown because those for them were running on that CPU: at most so many (probe_busy).";
     DECODE_ERRORS: counter "tcp_observer_decode_errors_total" []
         "Ring records that are not events.";
     TRACKED: gauge "tcp_observer_tracked_connections" ["stage"]

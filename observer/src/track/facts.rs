@@ -219,6 +219,9 @@ impl Closed {
             return;
         }
         self.force.forget_disconnect();
+        // Another program that was shown it may not see the segment.
+        let seen = self.force.get().reset_received;
+        let segment_is_reset = segment_is_reset.or_else(|| seen.and_then(|it| it.segment_is_reset));
         let event = if segment_is_reset == Some(false) {
             Word::DataAfterClose
         } else {
@@ -238,6 +241,9 @@ impl Closed {
         reason: Option<ResetReason>,
         steps: usize,
     ) {
+        if source == ResetSource::Active && self.force.get().has_just_reset(at) {
+            return;
+        }
         let event = match source {
             ResetSource::Active => Word::ResetSent,
             ResetSource::Reply | ResetSource::Minisock => Word::ResetReplied,

@@ -5,6 +5,7 @@
 
 use crate::event::{ResetReason, State, Timestamp};
 
+use super::REPEATED_WITHIN;
 use super::people::Who;
 
 /// What others than the peer did to the connection.
@@ -117,6 +118,14 @@ impl Force {
         if self.resets.len() < Self::MOST_RESETS {
             self.resets.push(reset);
         }
+    }
+
+    /// Whether a reset of our own accord was told just before `at`: no connection survives it, so
+    /// that another is the same, told again.
+    pub(super) fn has_just_reset(&self, at: Timestamp) -> bool {
+        let just = |reset: &ResetFact| at.since(reset.at) < REPEATED_WITHIN;
+        let mut resets = self.resets.iter();
+        resets.any(|reset| reset.source == ResetSource::Active && just(reset))
     }
 
     /// Keeps its memory.

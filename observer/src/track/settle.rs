@@ -15,7 +15,7 @@ use super::force::Teardown;
 use super::minisock::must_have_started;
 use super::opens::OpenSlot;
 use super::table::{Found, Slot};
-use super::{Output, RECENT, Tracker};
+use super::{Output, RECENT, REPEATED_WITHIN, Tracker};
 
 /// How long a socket that nobody holds is given to be destroyed: the task that closes it sends
 /// its reset first, and may be kept off the CPU in between.
@@ -23,11 +23,6 @@ pub(super) const DOOMED: Duration = Duration::from_secs(5);
 
 /// How long a FIN_WAIT2 minisock that cannot be seen is given to answer data with a reset.
 pub(super) const UNSEEN_MINISOCK: Duration = Duration::from_secs(1);
-
-/// A change can be told twice: by a program and by its stand-in, when an interrupt takes the
-/// mark between them away or the task goes to another CPU. A connection cannot make the same
-/// change again so soon, not with the same ends.
-const REPEATED_WITHIN: Duration = Duration::from_millis(100);
 
 /// What is to become of a record whose socket went to CLOSE.
 enum Outlook {
@@ -268,6 +263,13 @@ impl Tracker {
         self.finalise(slot, missed);
     }
 
+    /// Says of a connection that it may have missed an event, if one was lost while it was open.
+    pub fn note_loss(&self, closed: &mut Closed) {
+        if self.last_loss.is_some_and(|loss| loss >= closed.first_at) {
+            closed.note_gap(Gap::Loss);
+        }
+    }
+
     /// Takes a record out and says what is known of it.
     pub(super) fn finalise(&mut self, slot: Slot, gap: Option<Gap>) {
         let sock = self.table.record(slot).and_then(|record| record.sock());
@@ -278,9 +280,7 @@ impl Tracker {
             self.recent.truncate(RECENT - 1);
             self.recent.push_front((sock, closed.ends, exit.at));
         }
-        if self.last_loss.is_some_and(|loss| loss >= closed.first_at) {
-            closed.note_gap(Gap::Loss);
-        }
+        self.note_loss(&mut closed);
         if let Some(gap) = gap {
             closed.note_gap(gap);
         }

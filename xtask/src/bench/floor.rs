@@ -140,7 +140,7 @@ mod tests {
     fn two_programs_of_one_hook_make_one_of_the_floor() {
         let names = [
             "tp_inet_sock_set_state",
-            "tp_inet_sock_set_state_stand_in",
+            "tp_inet_sock_set_state_2",
             "tp_tcp_destroy_sock",
         ];
         let expected = [

@@ -28,8 +28,8 @@ const TOP_LEVEL: &[&str] = &[
 ];
 
 /// Where unsafe code is unavoidable: the kernel's side, the one variable that allows a
-/// stable compiler to build it, a call of the C library's allocator, and socket calls that no
-/// library offers, or not with a frame pointer.
+/// stable compiler to build it, a call of the C library's allocator, memory that is shared with the
+/// kernel's side, and socket calls that no library offers, or not with a frame pointer.
 const UNSAFE: &[&str] = &[
     "observer-ebpf/src/probes/",
     "observer-ebpf/src/main.rs",
@@ -37,6 +37,7 @@ const UNSAFE: &[&str] = &[
     "observer/build.rs",
     "observer/src/memory.rs",
     "observer/src/netns/cookie.rs",
+    "observer/src/probe/shared.rs",
     "xtask/src/scenario/framed.rs",
     "xtask/src/scenario/raw.rs",
 ];

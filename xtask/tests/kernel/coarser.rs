@@ -134,7 +134,7 @@ fn any() -> bool {
 }
 
 /// The reset reasons came with the change that made the tracepoint speak of minisocks.
-fn replies_for_minisocks_unseen() -> bool {
+pub(crate) fn replies_for_minisocks_unseen() -> bool {
     static UNSEEN: LazyLock<bool> = LazyLock::new(|| {
         // Without BTF no agent starts, and every case fails for that.
         let btf = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();

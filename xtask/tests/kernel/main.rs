@@ -33,6 +33,7 @@ mod leaks;
 mod lives;
 mod loaded;
 mod lossy;
+mod mixed;
 mod mounted;
 mod mutate;
 mod portless;
@@ -78,11 +79,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let results = Results::from_env()?;
     let session = Session::from_env()?;
     if env::var_os(mutate::WANTED).is_some() {
-        let mut failed = mutate::run(&arguments, session, results)?;
-        if !arguments.list {
-            failed |= !results.end()?;
-        }
-        return Ok(exit(failed));
+        let failed = mutate::run(&arguments, session, results)?;
+        return Ok(exit(failed | !(arguments.list || results.end()?)));
     }
     let first = libtest_mimic::run(&arguments, cases::together(session, results));
     let host_wide = libtest_mimic::run(&one_by_one, cases::host_wide(session, results));
@@ -114,6 +112,7 @@ fn main() -> anyhow::Result<ExitCode> {
         failed |= !second.is_empty() && libtest_mimic::run(&one_by_one, second).has_failed();
     }
     failed |= libtest_mimic::run(&arguments, leaks::cases(session, results)).has_failed();
+    failed |= libtest_mimic::run(&one_by_one, mixed::cases(session, results)).has_failed();
     if !session.one_per_ending {
         let mut alone = stalled::host_wide(session, results);
         // Its load leaves no other agent in a small machine the CPU that a census takes.

@@ -5,17 +5,18 @@
 #[cfg(test)]
 mod tests;
 
-use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
-use aya::util::online_cpus;
+use aya::maps::{MapData, RingBuf};
+use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use observer_ebpf::wire::Kind;
-use observer_ebpf::wire::manifest::{DROPS, EVENTS, SHED, WAITING};
+use observer_ebpf::wire::manifest::{ALONE, DROPS, EVENTS, SHED, WAITING};
 use observer_ebpf::wire::settings::{self, STACKS};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::coverage::Outcome;
 use super::kernel::{self, Facts};
 use super::layout::{self, Layout};
+use super::shared::Shared;
 use super::{Options, StartError, attach, obstacle, plan};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/observer-probes"));
@@ -111,6 +112,8 @@ fn object(
     loader
         .btf(Some(btf))
         .map_max_entries(EVENTS, ring_bytes)
+        .map_max_entries(DROPS, possible_cpus())
+        .map_max_entries(ALONE, possible_cpus())
         .override_global(aya_log::LEVEL, &log_level, true)
         .override_global(STACKS, &stacks, true)
         .override_global(settings::FILTERS, &filters.any, true)
@@ -148,9 +151,10 @@ fn raise_memory_limit() {
 /// The maps that the agent reads, and those in which it says that it sleeps and what it sheds.
 pub(super) struct Maps {
     pub(super) events: RingBuf<MapData>,
-    pub(super) drops: PerCpuArray<MapData, [u64; Kind::SLOTS as usize]>,
-    pub(super) waiting: Array<MapData, u32>,
-    pub(super) shed: Array<MapData, u32>,
+    pub(super) drops: Shared,
+    pub(super) alone: Shared,
+    pub(super) waiting: Shared,
+    pub(super) shed: Shared,
 }
 
 /// Takes them out of the object.
@@ -159,11 +163,25 @@ pub(super) fn maps(ebpf: &mut Ebpf) -> Result<Maps, StartError> {
         ebpf.take_map(name)
             .ok_or_else(|| StartError::Load(format!("the object has no map {name}")))
     };
-    let unusable = |error| StartError::Load(format!("a map of the object is unusable: {error}"));
+    let events = take(EVENTS)?.try_into();
+    let events = events
+        .map_err(|error| StartError::Load(format!("a map of the object is unusable: {error}")))?;
+    let mut mapped = |name, words| {
+        Shared::new(&take(name)?, words)
+            .map_err(|error| StartError::Load(format!("{name} cannot be mapped: {error}")))
+    };
+    let counts = possible_cpus() as usize * Kind::SLOTS as usize;
     Ok(Maps {
-        events: RingBuf::try_from(take(EVENTS)?).map_err(unusable)?,
-        drops: PerCpuArray::try_from(take(DROPS)?).map_err(unusable)?,
-        waiting: Array::try_from(take(WAITING)?).map_err(unusable)?,
-        shed: Array::try_from(take(SHED)?).map_err(unusable)?,
+        events,
+        drops: mapped(DROPS, counts)?,
+        alone: mapped(ALONE, counts)?,
+        waiting: mapped(WAITING, 1)?,
+        shed: mapped(SHED, 1)?,
     })
+}
+
+/// What cannot be counted is taken for many.
+fn possible_cpus() -> u32 {
+    const MANY: u32 = 1024;
+    nr_cpus().map_or(MANY, |cpus| u32::try_from(cpus).unwrap_or(MANY))
 }

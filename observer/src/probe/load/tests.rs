@@ -18,7 +18,7 @@ fn the_ring_grows_with_the_cpus_within_bounds() {
 /// Tracepoints, which every kernel has that can load them at all.
 const PROGRAMS: [(&str, &str); 3] = [
     ("tp_inet_sock_set_state", "inet_sock_set_state"),
-    ("tp_inet_sock_set_state_stand_in", "inet_sock_set_state"),
+    ("tp_inet_sock_set_state_2", "inet_sock_set_state"),
     ("tp_tcp_destroy_sock", "tcp_destroy_sock"),
 ];
 

@@ -23,8 +23,6 @@ pub(super) struct Part {
     pub(super) kind: Kind,
     /// The candidates, best first.
     pub(super) candidates: Vec<Candidate>,
-    /// What attaches after the candidate, to report what the kernel skips there.
-    pub(super) stand_in: Option<&'static Program>,
     /// Nothing is tried, on request.
     pub(super) left_out: bool,
 }
@@ -62,9 +60,6 @@ pub(super) fn plan(
                 question,
                 kind: *kind,
                 candidates,
-                stand_in: PROGRAMS
-                    .iter()
-                    .find(|program| program.kind == *kind && program.stands_in),
                 left_out: false,
             });
         }
@@ -77,7 +72,6 @@ const fn left_out(question: Question, kind: Kind) -> Part {
         question,
         kind,
         candidates: Vec::new(),
-        stand_in: None,
         left_out: true,
     }
 }
@@ -115,12 +109,14 @@ fn sets(kind: Kind, twin: Twin, shapes: &Shapes) -> Vec<Vec<&'static Program>> {
         let mut sets: BTreeMap<u8, Vec<&'static Program>> = BTreeMap::new();
         let fitting = PROGRAMS.iter().filter(|program| {
             program.kind == kind
-                && !program.stands_in
                 && program.hook.twin() == twin
                 && fit(program, shapes) == Some(wanted)
         });
         for program in fitting {
             sets.entry(program.set).or_default().push(program);
+        }
+        for set in sets.values_mut() {
+            set.extend(beside(kind, twin, shapes));
         }
         sets.into_values().collect::<Vec<_>>()
     };
@@ -130,6 +126,15 @@ fn sets(kind: Kind, twin: Twin, shapes: &Shapes) -> Vec<Vec<&'static Program>> {
     } else {
         known
     }
+}
+
+/// What attaches together with each set of a kind and twin, from another twin.
+fn beside(kind: Kind, twin: Twin, shapes: &Shapes) -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().filter(move |program| {
+        program.kind == kind
+            && program.beside.contains(&twin)
+            && fit(program, shapes) == Some(Fit::Known)
+    })
 }
 
 /// How sure it is that a program fits.

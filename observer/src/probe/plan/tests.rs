@@ -44,7 +44,8 @@ fn shapes(
     }
 }
 
-/// Asserts the candidates of a kind, in order, one set a word: `a+b` attach together.
+/// Asserts the candidates of a kind, in order, one set a word: `a+b` attach together. What is shown
+/// the same again is left out.
 fn check(backend: Backend, shapes: &Shapes, kind: Kind, expected: &[&str]) {
     let parts = plan(backend, &[], &Facts::capable(), shapes);
     let part = parts.iter().find(|part| part.kind == kind).unwrap();
@@ -55,7 +56,8 @@ fn check(backend: Backend, shapes: &Shapes, kind: Kind, expected: &[&str]) {
 fn words(candidate: &Candidate) -> String {
     match candidate {
         Candidate::Programs(programs) => {
-            let names: Vec<&str> = programs.iter().map(|program| program.name).collect();
+            let first = programs.iter().filter(|program| !program.again);
+            let names: Vec<&str> = first.map(|program| program.name).collect();
             names.join("+")
         }
         Candidate::RuledOut(why) => (*why).to_owned(),
@@ -72,7 +74,7 @@ fn state_changes_are_attached_last_and_every_kind_once() {
 }
 
 #[test]
-fn what_is_left_out_on_request_has_neither_a_candidate_nor_a_stand_in() {
+fn what_is_left_out_on_request_has_no_candidate() {
     let parts = plan(
         Backend::Auto,
         &[Kind::Destroyed],
@@ -82,7 +84,7 @@ fn what_is_left_out_on_request_has_neither_a_candidate_nor_a_stand_in() {
     let (without, with): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.left_out);
     let kinds: Vec<Kind> = without.iter().map(|part| part.kind).collect();
     assert_eq!(kinds, [Kind::Destroyed]);
-    assert!(without[0].candidates.is_empty() && without[0].stand_in.is_none());
+    assert!(without[0].candidates.is_empty());
     assert_eq!(with.len() + 1, Kind::ALL.len());
 }
 
@@ -98,6 +100,43 @@ fn auto_tries_all_twins_the_trampoline_first() {
             "tp_inet_sock_set_state",
         ],
     );
+}
+
+#[test]
+fn what_is_shown_in_turn_attaches_together_also_from_within_the_function() {
+    let parts = plan(Backend::Auto, &[], &Facts::capable(), &older());
+    let state = parts.last().unwrap();
+    let again = ["tp_inet_sock_set_state_2", "tp_inet_sock_set_state_3"];
+    let first = [
+        "fentry_tcp_set_state",
+        "kprobe_tcp_set_state",
+        "tp_inet_sock_set_state",
+    ];
+    for (candidate, first) in state.candidates.iter().zip(first) {
+        let Candidate::Programs(programs) = candidate else {
+            panic!("{candidate:?}");
+        };
+        let names: Vec<&str> = programs.iter().map(|program| program.name).collect();
+        assert_eq!(names, [first, again[0], again[1]]);
+    }
+}
+
+#[test]
+fn every_program_that_is_shown_events_again_has_a_first_beside_it() {
+    let again = || PROGRAMS.iter().filter(|program| program.again);
+    assert!(again().count() > 0);
+    for program in again() {
+        let is_its = |first: &&Program| {
+            !first.again
+                && (first.kind, first.hook, first.fits, first.set)
+                    == (program.kind, program.hook, program.fits, program.set)
+        };
+        let beside = again().filter(|other| {
+            (other.kind, other.hook, other.fits) == (program.kind, program.hook, program.fits)
+        });
+        assert_eq!(PROGRAMS.iter().filter(is_its).count(), 1, "{program:?}");
+        assert_eq!(beside.count(), 2, "the probes count on two: {program:?}");
+    }
 }
 
 #[test]

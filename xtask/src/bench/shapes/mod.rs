@@ -11,9 +11,10 @@ mod reader;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use aya::maps::{Array, PerCpuArray, RingBuf};
+use anyhow::{Context as _, Result, anyhow};
+use aya::maps::{Array, RingBuf};
 use aya::programs::BtfTracePoint;
+use aya::util::nr_cpus;
 use aya::{Btf, Ebpf, EbpfLoader};
 use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::{DROPS, EVENTS, Hook, WAITING};
@@ -102,7 +103,11 @@ impl Shapes {
         let object = fs::read(&self.object);
         let object = object.with_context(|| format!("cannot read {}", self.object.display()))?;
         let mut loader = EbpfLoader::new();
-        loader.btf(Some(&btf)).map_max_entries(EVENTS, RING_BYTES);
+        let cpus = nr_cpus().map_err(|(what, error)| anyhow!("{what}: {error}"))?;
+        loader
+            .btf(Some(&btf))
+            .map_max_entries(EVENTS, RING_BYTES)
+            .map_max_entries(DROPS, u32::try_from(cpus)?);
         for (global, value) in &self.offsets {
             // Those that no shape reads are not in the object.
             loader.override_global(global, value, false);
@@ -146,8 +151,11 @@ impl Shaped {
     pub(super) fn stop(self) -> Result<Outcome> {
         let taken = self.reader.stop()?;
         let drops = self.attached.map(DROPS).context("no map of drops")?;
-        let drops = PerCpuArray::<_, [u64; Kind::SLOTS as usize]>::try_from(drops)?;
-        let lost = drops.get(&0, 0)?.iter().flatten().sum();
+        let drops = Array::<_, [u64; Kind::SLOTS as usize]>::try_from(drops)?;
+        let mut lost = 0;
+        for of_one in drops.iter() {
+            lost += of_one?.iter().sum::<u64>();
+        }
         Ok(Outcome { taken, lost })
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn start(ring: RingBuf<MapData>, waiting: Array<MapData, u32>) -> Result<Self> {
+    pub(super) fn start(ring: RingBuf<MapData>, waiting: Array<MapData, u64>) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -62,7 +62,7 @@ impl Reader {
 
 fn read(
     mut ring: RingBuf<MapData>,
-    mut waiting: Array<MapData, u32>,
+    mut waiting: Array<MapData, u64>,
     stop: &AtomicBool,
 ) -> Result<Taken> {
     let mut taken = Taken::default();
