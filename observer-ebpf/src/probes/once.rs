@@ -1,17 +1,19 @@
 //! Each event once, although several programs are shown it in turn.
 //!
 //! The kernel does not run a program that already runs on the same CPU, in a task that was
-//! displaced: by an interrupt for as long as that takes, and where tasks are preempted within the
-//! kernel (by default since Linux 7.0) by another task for as long as the first waits for the CPU,
-//! however many events there are meanwhile. Each program is left out by itself. So what may happen
-//! in a task with softirqs on is shown to three programs on the same hook, or on a tracepoint within
-//! its function: the first that runs reports it and leaves a mark, which the others find.
+//! displaced: by an interrupt for as long as that takes, and on a kernel that preempts its own code
+//! (by default since Linux 7.0) by another task for as long as the first waits for the CPU, however
+//! many events there are meanwhile. Each program is left out by itself. So what may happen in a task
+//! with softirqs on is shown to two programs on the same hook, or on a tracepoint within its
+//! function, and where tasks are preempted to three: the first that runs reports it and leaves a
+//! mark, which the others find.
 //!
 //! Takes what names an event; gives whether it is the first to see it. Keeps a few marks a CPU.
 //! At worst (the task goes to another CPU in between) an event is reported twice, which the agent
 //! notices.
 
 use aya_ebpf::{
+    Global,
     macros::map,
     maps::{Array, PerCpuArray},
 };
@@ -39,8 +41,9 @@ macro_rules! in_turn {
 
 pub(super) use in_turn;
 
-/// Programs that are shown an event after the one that reports it, if none is left out.
-const OTHERS: u32 = 2;
+/// How many programs are shown an event after the one that reports it, if none is left out.
+#[unsafe(no_mangle)]
+static OTHERS: Global<u32> = Global::new(0);
 
 /// Places for the marks of one kind: of tasks that were preempted between two programs, and of
 /// events that not every program was shown.
@@ -60,10 +63,10 @@ struct Mark {
 
 /// By kind and connection, so that what happens within an event's function takes no other's place.
 #[map]
-static SEEN: PerCpuArray<Mark> = PerCpuArray::with_max_entries(Kind::SLOTS as u32 * PLACES, 0);
+static SEEN: PerCpuArray<Mark> = PerCpuArray::with_max_entries(Kind::SLOTS * PLACES, 0);
 
-/// Events that no more than one program was shown, by CPU and kind number. The agent sets how many
-/// CPUs there are.
+/// Events that one of three programs alone was shown, by CPU and kind number. The agent sets how
+/// many CPUs there are.
 #[map]
 static ALONE: Array<PerKind> = Array::with_max_entries(1, MAPPABLE);
 
@@ -87,13 +90,14 @@ pub(super) unsafe fn is_first<R: Read>(kind: Kind, sock: Pointer, what: u32) -> 
         mark.left -= 1;
         return false;
     }
-    if mark.left == OTHERS {
+    let others = OTHERS.load();
+    if others > 1 && mark.left == others {
         count(&ALONE, kind);
     }
     *mark = Mark {
         sock: sock as u64,
         what,
-        left: OTHERS,
+        left: others,
     };
     true
 }

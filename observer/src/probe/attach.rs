@@ -5,7 +5,7 @@
 
 use std::io;
 
-use aya::programs::{FEntry, FExit, KProbe, Program as Loaded, ProgramError};
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program as Loaded, ProgramError};
 use aya::{Btf, Ebpf};
 use observer_ebpf::wire::manifest::{Hook, Program};
 
@@ -69,7 +69,7 @@ fn attach_one(program: &Program, ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Strin
     let Some(loaded) = ebpf.program_mut(program.name) else {
         return Err(format!("{} is not in the object", program.name));
     };
-    let done = load_and_attach(program.hook, loaded, btf);
+    let done = load(program.hook, loaded, btf).and_then(|()| attach_loaded(program.hook, loaded));
     done.map_err(|error| {
         // What loads and does not attach would stay in the kernel until the agent ends.
         detach(program, ebpf);
@@ -77,28 +77,23 @@ fn attach_one(program: &Program, ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Strin
     })
 }
 
-fn load_and_attach(hook: Hook, program: &mut Loaded, btf: &Btf) -> Result<(), ProgramError> {
+fn load(hook: Hook, program: &mut Loaded, btf: &Btf) -> Result<(), ProgramError> {
     match hook {
-        Hook::Fentry(name) => {
-            let program: &mut FEntry = program.try_into()?;
-            program.load(name, btf)?;
-            program.attach().map(drop)
-        }
-        Hook::Fexit(name) => {
-            let program: &mut FExit = program.try_into()?;
-            program.load(name, btf)?;
-            program.attach().map(drop)
-        }
+        Hook::Fentry(name) => <&mut FEntry>::try_from(program)?.load(name, btf),
+        Hook::Fexit(name) => <&mut FExit>::try_from(program)?.load(name, btf),
+        Hook::Kprobe(_) | Hook::Kretprobe(_) => <&mut KProbe>::try_from(program)?.load(),
+        Hook::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, btf),
+    }
+}
+
+fn attach_loaded(hook: Hook, program: &mut Loaded) -> Result<(), ProgramError> {
+    match hook {
+        Hook::Fentry(_) => <&mut FEntry>::try_from(program)?.attach().map(drop),
+        Hook::Fexit(_) => <&mut FExit>::try_from(program)?.attach().map(drop),
         Hook::Kprobe(name) | Hook::Kretprobe(name) => {
-            let program: &mut KProbe = program.try_into()?;
-            program.load()?;
-            program.attach(name, 0).map(drop)
+            <&mut KProbe>::try_from(program)?.attach(name, 0).map(drop)
         }
-        Hook::Tracepoint(name) => {
-            let program: &mut aya::programs::BtfTracePoint = program.try_into()?;
-            program.load(name, btf)?;
-            program.attach().map(drop)
-        }
+        Hook::Tracepoint(_) => <&mut BtfTracePoint>::try_from(program)?.attach().map(drop),
     }
 }
 

@@ -11,6 +11,8 @@ use aya::maps::MapType;
 use aya::sys::is_map_supported;
 use caps::{CapSet, Capability};
 
+use super::preemption;
+
 /// Where the kernel shows its own BTF.
 pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -25,6 +27,8 @@ pub struct Facts {
     pub lockdown: Option<String>,
     /// Whether the kernel has kprobes that perf can make.
     pub kprobes: bool,
+    /// Whether the kernel takes the CPU from a task in the midst of its own code, or may.
+    pub preempts: bool,
     /// Whether the kernel has BPF ring buffers; `None` where this process may not ask.
     pub ring_buffer: Option<bool>,
     /// The capabilities that the probes need and this process lacks.
@@ -44,6 +48,7 @@ pub(super) fn facts() -> Facts {
             .ok()
             .and_then(|modes| mode_in_force(&modes)),
         kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
+        preempts: preemption::preempts(),
         ring_buffer: missing_capabilities
             .is_empty()
             .then(|| is_map_supported(MapType::RingBuf).ok())
@@ -90,6 +95,7 @@ impl Facts {
             btf: true,
             lockdown: Some("none".to_owned()),
             kprobes: true,
+            preempts: true,
             ring_buffer: Some(true),
             missing_capabilities: Vec::new(),
         }

@@ -47,16 +47,15 @@ impl Misses {
         Self(outcomes.iter().map(of_kind).collect())
     }
 
-    /// Events lost so far, indexed by `wire::Kind` number, as is `alone`: how many no more than one
-    /// of several programs was shown. Spans are to end after about a second, and reads to come at
+    /// Events lost so far, indexed by `wire::Kind` number. `alone` is how many, of all kinds, no more
+    /// than one of several programs was shown so far. Spans are to end after about a second, and reads to come at
     /// any time.
-    pub(super) fn read(&mut self, alone: &PerKind, span_ends: bool) -> PerKind {
+    pub(super) fn read(&mut self, alone: u64, span_ends: bool) -> PerKind {
         let mut lost = PerKind::default();
         for of_kind in &mut self.0 {
             let programs = of_kind.programs.iter();
             let missed = programs.map(|program| misses_of(*program)).collect();
             let number = usize::from(of_kind.kind as u16);
-            let alone = alone.get(number).copied().unwrap_or_default();
             of_kind.counts.look(Seen { missed, alone }, span_ends);
             if let Some(count) = lost.get_mut(number) {
                 *count += of_kind.counts.lost;
@@ -118,6 +117,7 @@ impl Counts {
     /// at about the same time: the counts are read one after the other, so what belongs together may
     /// show in two spans. None is where each event was shown to two of them at least: what takes one
     /// program away from a CPU leaves the rest for a while, before the next is taken away as well.
+    /// Where there are but two, nothing can displace both.
     fn look(&mut self, so_far: Seen, span_ends: bool) {
         let programs = so_far.missed.len();
         let grew = so_far.with(&self.so_far, u64::saturating_sub);

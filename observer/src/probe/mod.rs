@@ -15,6 +15,7 @@ mod log;
 mod misses;
 mod obstacle;
 mod plan;
+mod preemption;
 mod ring;
 mod shared;
 

@@ -135,7 +135,8 @@ impl Ring {
     /// CPU; indexed as [`Self::lost`], but far costlier to ask for. `regularly` is for who asks once
     /// a second, whatever happens.
     pub fn skipped(&mut self, regularly: bool) -> [u64; Kind::SLOTS as usize] {
-        self.misses.read(&self.alone.add_up(), regularly)
+        let alone: [u64; Kind::SLOTS as usize] = self.alone.add_up();
+        self.misses.read(alone.iter().sum(), regularly)
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Program {
     /// Another of its set is shown the same events, and this one reports those that the kernel
     /// leaves that one out of, or the other way round.
     pub again: bool,
+    /// It attaches only where the kernel preempts tasks in the midst of its own code.
+    pub reserve: bool,
     /// It also attaches together with the sets of these twins: its hook lies within theirs.
     pub beside: &'static [Twin],
 }
@@ -61,6 +63,7 @@ const fn one(name: &'static str, hook: Hook, kind: Kind) -> Program {
         set: 0,
         extras: &[],
         again: false,
+        reserve: false,
         beside: &[],
     }
 }
@@ -77,6 +80,13 @@ impl Program {
     const fn again(self) -> Self {
         Self {
             again: true,
+            ..self
+        }
+    }
+
+    const fn reserve(self) -> Self {
+        Self {
+            reserve: true,
             ..self
         }
     }
@@ -101,38 +111,38 @@ pub const PROGRAMS: &[Program] = &[
     one("kprobe_tcp_set_state", Kprobe("tcp_set_state"), Kind::StateChanged),
     one("tp_inet_sock_set_state", Tracepoint("inet_sock_set_state"), Kind::StateChanged),
     one("tp_inet_sock_set_state_2", Tracepoint("inet_sock_set_state"), Kind::StateChanged).again().beside(&[Twin::Fentry, Twin::Kprobe]),
-    one("tp_inet_sock_set_state_3", Tracepoint("inet_sock_set_state"), Kind::StateChanged).again().beside(&[Twin::Fentry, Twin::Kprobe]),
+    one("tp_inet_sock_set_state_3", Tracepoint("inet_sock_set_state"), Kind::StateChanged).again().reserve().beside(&[Twin::Fentry, Twin::Kprobe]),
 
     one("fentry_tcp_close", Fentry("tcp_close"), Kind::CloseCalled),
     one("fentry_tcp_close_2", Fentry("tcp_close"), Kind::CloseCalled).again(),
-    one("fentry_tcp_close_3", Fentry("tcp_close"), Kind::CloseCalled).again(),
+    one("fentry_tcp_close_3", Fentry("tcp_close"), Kind::CloseCalled).again().reserve(),
     one("kprobe_tcp_close", Kprobe("tcp_close"), Kind::CloseCalled),
 
     one("fentry_tcp_send_active_reset", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(NoReason),
     one("fentry_tcp_send_active_reset_2", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(NoReason).again(),
-    one("fentry_tcp_send_active_reset_3", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(NoReason).again(),
+    one("fentry_tcp_send_active_reset_3", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(NoReason).again().reserve(),
     one("fentry_tcp_send_active_reset_reason1", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(1)).set(1).extras(&[Reason]),
     one("fentry_tcp_send_active_reset_reason1_2", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(1)).set(1).extras(&[Reason]).again(),
-    one("fentry_tcp_send_active_reset_reason1_3", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(1)).set(1).extras(&[Reason]).again(),
+    one("fentry_tcp_send_active_reset_reason1_3", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(1)).set(1).extras(&[Reason]).again().reserve(),
     one("fentry_tcp_send_active_reset_reason2", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(2).extras(&[Reason]),
     one("fentry_tcp_send_active_reset_reason2_2", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(2).extras(&[Reason]).again(),
-    one("fentry_tcp_send_active_reset_reason2_3", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(2).extras(&[Reason]).again(),
+    one("fentry_tcp_send_active_reset_reason2_3", Fentry("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(2).extras(&[Reason]).again().reserve(),
     one("kprobe_tcp_send_active_reset", Kprobe("tcp_send_active_reset"), Kind::ResetSent).fits(NoReason),
     one("kprobe_tcp_send_active_reset_reason1", Kprobe("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(1)).set(1).extras(&[Reason]),
     one("kprobe_tcp_send_active_reset_reason2", Kprobe("tcp_send_active_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(2).extras(&[Reason]),
     one("tp_tcp_send_reset_active", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(NoReason),
     one("tp_tcp_send_reset_active_2", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(NoReason).again(),
-    one("tp_tcp_send_reset_active_3", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(NoReason).again(),
+    one("tp_tcp_send_reset_active_3", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(NoReason).again().reserve(),
     one("tp_tcp_send_reset_active_reason2", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(1).extras(&[Reason]),
     one("tp_tcp_send_reset_active_reason2_2", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(1).extras(&[Reason]).again(),
-    one("tp_tcp_send_reset_active_reason2_3", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(1).extras(&[Reason]).again(),
+    one("tp_tcp_send_reset_active_reason2_3", Tracepoint("tcp_send_reset"), Kind::ResetSent).fits(ReasonAt(2)).set(1).extras(&[Reason]).again().reserve(),
 
     one("tp_tcp_send_reset_reply", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(NoReason),
     one("tp_tcp_send_reset_reply_2", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(NoReason).again(),
-    one("tp_tcp_send_reset_reply_3", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(NoReason).again(),
+    one("tp_tcp_send_reset_reply_3", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(NoReason).again().reserve(),
     one("tp_tcp_send_reset_reply_reason2", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(ReasonAt(2)).set(1).extras(&[Reason, EveryReply]),
     one("tp_tcp_send_reset_reply_reason2_2", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(ReasonAt(2)).set(1).extras(&[Reason, EveryReply]).again(),
-    one("tp_tcp_send_reset_reply_reason2_3", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(ReasonAt(2)).set(1).extras(&[Reason, EveryReply]).again(),
+    one("tp_tcp_send_reset_reply_reason2_3", Tracepoint("tcp_send_reset"), Kind::ResetReplied).fits(ReasonAt(2)).set(1).extras(&[Reason, EveryReply]).again().reserve(),
     one("kprobe_tcp_v4_send_reset", Kprobe("tcp_v4_send_reset"), Kind::ResetReplied).fits(NoReason).extras(&[EveryReply]),
     one("kprobe_tcp_v6_send_reset", Kprobe("tcp_v6_send_reset"), Kind::ResetReplied).fits(NoReason).extras(&[EveryReply]),
     one("kprobe_tcp_v4_send_reset_reason2", Kprobe("tcp_v4_send_reset"), Kind::ResetReplied).fits(ReasonAt(2)).set(1).extras(&[Reason, EveryReply]),
@@ -144,25 +154,25 @@ pub const PROGRAMS: &[Program] = &[
     one("kprobe_tcp_reset_segment1", Kprobe("tcp_reset"), Kind::ResetReceived).fits(Args(2)).set(1).extras(&[Segment]),
     one("tp_tcp_receive_reset", Tracepoint("tcp_receive_reset"), Kind::ResetReceived),
     one("tp_tcp_receive_reset_2", Tracepoint("tcp_receive_reset"), Kind::ResetReceived).again().beside(&[Twin::Fentry, Twin::Kprobe]),
-    one("tp_tcp_receive_reset_3", Tracepoint("tcp_receive_reset"), Kind::ResetReceived).again().beside(&[Twin::Fentry, Twin::Kprobe]),
+    one("tp_tcp_receive_reset_3", Tracepoint("tcp_receive_reset"), Kind::ResetReceived).again().reserve().beside(&[Twin::Fentry, Twin::Kprobe]),
 
     one("fentry_tcp_disconnect", Fentry("tcp_disconnect"), Kind::Disconnected),
     one("fentry_tcp_disconnect_2", Fentry("tcp_disconnect"), Kind::Disconnected).again(),
-    one("fentry_tcp_disconnect_3", Fentry("tcp_disconnect"), Kind::Disconnected).again(),
+    one("fentry_tcp_disconnect_3", Fentry("tcp_disconnect"), Kind::Disconnected).again().reserve(),
     one("kprobe_tcp_disconnect", Kprobe("tcp_disconnect"), Kind::Disconnected),
     one("fentry_tcp_abort", Fentry("tcp_abort"), Kind::Aborted),
     one("fentry_tcp_abort_2", Fentry("tcp_abort"), Kind::Aborted).again(),
-    one("fentry_tcp_abort_3", Fentry("tcp_abort"), Kind::Aborted).again(),
+    one("fentry_tcp_abort_3", Fentry("tcp_abort"), Kind::Aborted).again().reserve(),
     one("kprobe_tcp_abort", Kprobe("tcp_abort"), Kind::Aborted),
     one("fentry_inet_child_forget", Fentry("inet_child_forget"), Kind::Forgotten),
     one("kprobe_inet_child_forget", Kprobe("inet_child_forget"), Kind::Forgotten),
 
     one("fentry_inet_twsk_hashdance_schedule", Fentry("inet_twsk_hashdance_schedule"), Kind::MinisockStarted),
     one("fentry_inet_twsk_hashdance_schedule_2", Fentry("inet_twsk_hashdance_schedule"), Kind::MinisockStarted).again(),
-    one("fentry_inet_twsk_hashdance_schedule_3", Fentry("inet_twsk_hashdance_schedule"), Kind::MinisockStarted).again(),
+    one("fentry_inet_twsk_hashdance_schedule_3", Fentry("inet_twsk_hashdance_schedule"), Kind::MinisockStarted).again().reserve(),
     one("fentry_inet_twsk_hashdance", Fentry("inet_twsk_hashdance"), Kind::MinisockStarted).set(1),
     one("fentry_inet_twsk_hashdance_2", Fentry("inet_twsk_hashdance"), Kind::MinisockStarted).set(1).again(),
-    one("fentry_inet_twsk_hashdance_3", Fentry("inet_twsk_hashdance"), Kind::MinisockStarted).set(1).again(),
+    one("fentry_inet_twsk_hashdance_3", Fentry("inet_twsk_hashdance"), Kind::MinisockStarted).set(1).again().reserve(),
     one("kprobe_inet_twsk_hashdance_schedule", Kprobe("inet_twsk_hashdance_schedule"), Kind::MinisockStarted),
     one("kprobe_inet_twsk_hashdance", Kprobe("inet_twsk_hashdance"), Kind::MinisockStarted).set(1),
     one("fexit_tcp_timewait_state_process_args3", Fexit("tcp_timewait_state_process"), Kind::MinisockAnswered).fits(Args(3)),
@@ -175,13 +185,13 @@ pub const PROGRAMS: &[Program] = &[
 
     one("tp_tcp_destroy_sock", Tracepoint("tcp_destroy_sock"), Kind::Destroyed),
     one("tp_tcp_destroy_sock_2", Tracepoint("tcp_destroy_sock"), Kind::Destroyed).again(),
-    one("tp_tcp_destroy_sock_3", Tracepoint("tcp_destroy_sock"), Kind::Destroyed).again(),
+    one("tp_tcp_destroy_sock_3", Tracepoint("tcp_destroy_sock"), Kind::Destroyed).again().reserve(),
 
     one("fexit_inet_csk_accept_args2", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(2)),
     one("fexit_inet_csk_accept_args2_2", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(2)).again(),
-    one("fexit_inet_csk_accept_args2_3", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(2)).again(),
+    one("fexit_inet_csk_accept_args2_3", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(2)).again().reserve(),
     one("fexit_inet_csk_accept_args4", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(4)).set(1),
     one("fexit_inet_csk_accept_args4_2", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(4)).set(1).again(),
-    one("fexit_inet_csk_accept_args4_3", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(4)).set(1).again(),
+    one("fexit_inet_csk_accept_args4_3", Fexit("inet_csk_accept"), Kind::Accepted).fits(Args(4)).set(1).again().reserve(),
     one("kretprobe_inet_csk_accept", Kretprobe("inet_csk_accept"), Kind::Accepted),
 ];

@@ -10,7 +10,7 @@ use aya::util::{nr_cpus, online_cpus};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::{ALONE, DROPS, EVENTS, SHED, WAITING};
-use observer_ebpf::wire::settings::{self, STACKS};
+use observer_ebpf::wire::settings::{self, OTHERS, STACKS};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::coverage::Outcome;
@@ -63,7 +63,7 @@ pub(super) fn load(options: &Options, facts: &Facts) -> Result<Attached, StartEr
     })?;
     drop(bytes);
     layout.allows(&options.selection)?;
-    let mut ebpf = sized_object(options, &layout, &btf)?;
+    let mut ebpf = sized_object(options, facts, &layout, &btf)?;
     let plan = plan::plan(options.backend, &options.without, facts, &layout.shapes);
     let outcomes = attach::carry_out(&plan, &mut ebpf, &btf);
     if let Some(nothing) = obstacle::nothing_works(&outcomes) {
@@ -78,17 +78,22 @@ pub(super) fn load(options: &Options, facts: &Facts) -> Result<Attached, StartEr
 
 /// With the ring that was asked for, or the one that fits the CPUs. A memory limit of the agent's
 /// own may have no room for that one.
-fn sized_object(options: &Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, StartError> {
+fn sized_object(
+    options: &Options,
+    facts: &Facts,
+    layout: &Layout,
+    btf: &Btf,
+) -> Result<Ebpf, StartError> {
     if let Some(asked_for) = options.ring_bytes {
-        return object(options, asked_for, layout, btf);
+        return object(options, asked_for, facts, layout, btf);
     }
     // What cannot be counted is taken for few.
     let fits = default_ring_bytes(online_cpus().map_or(1, |cpus| cpus.len()));
-    let loaded = object(options, fits, layout, btf);
+    let loaded = object(options, fits, facts, layout, btf);
     match loaded {
         Err(error) if fits > LEAST_RING => {
             tracing::warn!(%error, "no ring of {} MiB; trying one of {}", fits >> 20, LEAST_RING >> 20);
-            object(options, LEAST_RING, layout, btf)
+            object(options, LEAST_RING, facts, layout, btf)
         }
         loaded => loaded,
     }
@@ -98,6 +103,7 @@ fn sized_object(options: &Options, layout: &Layout, btf: &Btf) -> Result<Ebpf, S
 fn object(
     options: &Options,
     ring_bytes: u32,
+    facts: &Facts,
     layout: &Layout,
     btf: &Btf,
 ) -> Result<Ebpf, StartError> {
@@ -107,6 +113,7 @@ fn object(
         LOG_NOTHING
     };
     let stacks = u32::from(options.stacks);
+    let others = plan::others(facts);
     let filters = options.selection.globals();
     let mut loader = EbpfLoader::new();
     loader
@@ -116,6 +123,7 @@ fn object(
         .map_max_entries(ALONE, possible_cpus())
         .override_global(aya_log::LEVEL, &log_level, true)
         .override_global(STACKS, &stacks, true)
+        .override_global(OTHERS, &others, true)
         .override_global(settings::FILTERS, &filters.any, true)
         .override_global(settings::FILTER_PORTS, &filters.ports, true)
         .override_global(settings::FILTER_NETWORKS, &filters.networks, true)

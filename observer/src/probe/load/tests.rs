@@ -39,7 +39,7 @@ fn the_verifier_takes_probes_that_lack_a_member() {
                 selection,
                 ..Options::default()
             };
-            let mut loaded = match object(&options, 1 << 16, &layout, &btf) {
+            let mut loaded = match object(&options, 1 << 16, &kernel::facts(), &layout, &btf) {
                 Err(StartError::Privileges(why)) => {
                     println!("skipped: {why}");
                     return;

@@ -76,6 +76,12 @@ const fn left_out(question: Question, kind: Kind) -> Part {
     }
 }
 
+/// How many programs are shown an event after the first, of those that are shown it in turn. Two
+/// programs suffice where interrupts alone displace one: no other interrupts those.
+pub(super) fn others(facts: &Facts) -> u32 {
+    if facts.preempts { 2 } else { 1 }
+}
+
 /// The twins to try. A forced backend without an answer falls to the tracepoint of that
 /// question, never to another backend.
 fn twins(backend: Backend, question: Question) -> Vec<Twin> {
@@ -100,7 +106,10 @@ fn candidates(kind: Kind, twin: Twin, facts: &Facts, shapes: &Shapes) -> Vec<Can
     if twin == Twin::Kprobe && !facts.kprobes && !sets.is_empty() {
         return vec![Candidate::RuledOut(NO_KPROBES)];
     }
-    sets.into_iter().map(Candidate::Programs).collect()
+    let wanted = |program: &&Program| facts.preempts || !program.reserve;
+    sets.into_iter()
+        .map(|set| Candidate::Programs(set.into_iter().filter(wanted).collect()))
+        .collect()
 }
 
 /// The programs of a kind and twin that fit this kernel, as sets that attach together.

@@ -122,6 +122,24 @@ fn what_is_shown_in_turn_attaches_together_also_from_within_the_function() {
 }
 
 #[test]
+fn a_third_program_is_for_kernels_that_preempt_tasks() {
+    let facts = Facts {
+        preempts: false,
+        ..Facts::capable()
+    };
+    let parts = plan(Backend::Auto, &[], &facts, &older());
+    let mut programs = 0;
+    for candidate in parts.iter().flat_map(|part| &part.candidates) {
+        if let Candidate::Programs(set) = candidate {
+            assert!(set.iter().all(|program| !program.reserve), "{set:?}");
+            programs += set.iter().filter(|program| program.again).count();
+        }
+    }
+    assert!(programs > 0);
+    assert_eq!((others(&facts), others(&Facts::capable())), (1, 2));
+}
+
+#[test]
 fn every_program_that_is_shown_events_again_has_a_first_beside_it() {
     let again = || PROGRAMS.iter().filter(|program| program.again);
     assert!(again().count() > 0);
@@ -135,7 +153,13 @@ fn every_program_that_is_shown_events_again_has_a_first_beside_it() {
             (other.kind, other.hook, other.fits) == (program.kind, program.hook, program.fits)
         });
         assert_eq!(PROGRAMS.iter().filter(is_its).count(), 1, "{program:?}");
-        assert_eq!(beside.count(), 2, "the probes count on two: {program:?}");
+        let mut reserve: Vec<bool> = beside.map(|other| other.reserve).collect();
+        reserve.sort_unstable();
+        assert_eq!(
+            reserve,
+            [false, true],
+            "the probes count on it: {program:?}"
+        );
     }
 }
 
