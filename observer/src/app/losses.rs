@@ -42,6 +42,7 @@ impl App {
     /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe; once a
     /// second `regularly`, and whenever it matters.
     pub(super) fn look_at_skips(&mut self, now: Timestamp, regularly: bool) {
+        self.looked_at_skips = now;
         let skipped = self.probes.ring.skipped(regularly);
         self.count_lost(now, Cause::ProbeBusy, since(self.skipped, skipped));
         self.skipped = skipped;

@@ -42,6 +42,10 @@ const SKEW: Duration = Duration::from_millis(5);
 /// The most time between two rounds of the loop, and between two looks at the wall clock.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// The least time between two looks at what the kernel skipped, which costs a fraction of a
+/// millisecond.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Records that are not events and are logged, of each run; all are counted.
 const DECODE_ERRORS_LOGGED: u64 = 10;
 
@@ -70,6 +74,7 @@ pub struct App {
     /// Everything stamped before this was handled.
     horizon: Timestamp,
     looked_at_wall: Timestamp,
+    looked_at_skips: Timestamp,
     decode_errors: u64,
     gaps: u64,
     /// Whether the census asked something in this round, so that it may have more to ask at once.
@@ -109,6 +114,7 @@ impl App {
             horizon: Timestamp(0),
             asked: false,
             looked_at_wall: Timestamp(0),
+            looked_at_skips: Timestamp(0),
             decode_errors: 0,
             gaps: 0,
             loss_told: [false; LOSSES.len()],
@@ -252,13 +258,16 @@ impl App {
         }
     }
 
-    /// What was skipped is looked at once a second, and before a verdict for want of an event.
+    /// What was skipped is looked at once a second, and before a verdict for want of an event: where
+    /// there are many of those, as of connects that ICMP refuses, before some.
     fn judge(&mut self, closed: &mut Closed, now: Timestamp) -> Verdict {
         let verdict = classify(closed);
         if !verdict.may_lack_an_event() {
             return verdict;
         }
-        self.look_at_skips(now, false);
+        if now.since(self.looked_at_skips) >= LOOK_AGAIN {
+            self.look_at_skips(now, false);
+        }
         self.tracker.note_loss(closed);
         classify(closed)
     }
