@@ -42,7 +42,7 @@ fn kretprobe_inet_csk_accept(ctx: RetProbeContext) {
     unsafe { accepts::<Copied>(ctx.ret(), ctx.as_ptr()) };
 }
 
-/// The caller vouches for `sock`.
+/// What a trampoline is shown: `sock` is as in [`accepts`].
 #[inline(always)]
 unsafe fn trampoline(sock: Pointer, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.

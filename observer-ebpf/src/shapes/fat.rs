@@ -1,4 +1,4 @@
-//! Every step in full: what the probes do, without filters and stand-ins.
+//! Every step in full: what the probes do, without filters and shown to one program.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 

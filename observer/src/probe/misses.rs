@@ -48,8 +48,8 @@ impl Misses {
     }
 
     /// Events lost so far, indexed by `wire::Kind` number. `alone` is how many, of all kinds, no more
-    /// than one of several programs was shown so far. Spans are to end after about a second, and reads to come at
-    /// any time.
+    /// than one of several programs was shown so far. Spans are to end after about a second; reads may
+    /// come at any time.
     pub(super) fn read(&mut self, alone: u64, span_ends: bool) -> PerKind {
         let mut lost = PerKind::default();
         for of_kind in &mut self.0 {

@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aya::maps::{Map, MapError};
+use aya::maps::Map;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::param::page_size;
 
@@ -29,8 +29,7 @@ impl Shared {
     /// Maps an array of so many words; its values are whole words.
     pub(super) fn new(map: &Map, count: usize) -> io::Result<Self> {
         let Map::Array(data) = map else {
-            let error = MapError::InvalidMapType { map_type: 0 };
-            return Err(io::Error::other(error));
+            return Err(io::Error::other("it is no array"));
         };
         let (flags, access) = (MapFlags::SHARED, ProtFlags::READ | ProtFlags::WRITE);
         // SAFETY: the kernel chooses the address, and refuses more than the array has.
@@ -50,7 +49,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn words(&self) -> &[AtomicU64] {
+    fn words(&self) -> &[AtomicU64] {
         // SAFETY: that many words are mapped for as long as `self` is, zeroed at first and aligned to
         // a page.
         unsafe { std::slice::from_raw_parts(self.words, self.count) }

@@ -1,9 +1,9 @@
 //! Whether a judgement counts at once or the scenario is performed a second time.
 //!
 //! Takes the truth and the agent's records, or the error of a scenario; gives a [`Decision`].
-//! The kernel does not run a BPF program that an interrupt finds running on the same CPU, so
-//! a slow machine hides an event now and then. The agent then owes a doubt: a second try is
-//! never for what it told as exact.
+//! The kernel does not run a BPF program that an interrupt or another task finds running on the
+//! same CPU, so a slow machine hides an event now and then. The agent then owes a doubt: a second
+//! try is never for what it told as exact.
 
 use serde_json::json;
 

@@ -142,8 +142,8 @@ fn whole(findings: &Findings) -> Result<Outcome, Failed> {
     Ok(Outcome::Told(told))
 }
 
-/// Which programs the mutation takes away. A stand-in goes with its kind: alone it tells only
-/// what the kernel skips, which no scenario can order.
+/// Which programs the mutation takes away. All that are shown the same events go together: one of
+/// them alone tells only what the kernel skips, which no scenario can order.
 fn with_programs(told: Told, programs: &[String]) -> Result<Outcome, Failed> {
     let named = format!("programs: {}", programs.join(", "));
     match told {

@@ -22,7 +22,7 @@ const FIRST_PORT: u16 = 20_000;
 const PORTS: usize = 40_000;
 /// Connections that the addresses of one lane suffice for.
 const MOST: usize = ADDRESSES_PER_LANE * PORTS;
-/// As many as there are addresses for, in the last byte of `127.0.0.0/24`.
+/// Their addresses stay within 127.0.0.0/24, and their listeners' ports apart.
 pub(super) const MOST_LANES: usize = 32;
 
 const PORT: u16 = 5000;
