@@ -180,12 +180,21 @@ fn mptcp_linger_zero(net: &Net) -> Result<Vec<End>> {
     let counters = net.counters()?;
     let count = |name| counters.get(name).copied().unwrap_or_default();
     match (count("OutRsts"), count("EstabResets")) {
-        (1, 2) => Ok(ends),
-        (1, 1) => Ok(fin_first),
+        (1, 2) => counted_on_data(net).map(|()| ends),
+        (1, 1) => counted_on_data(net).map(|()| fin_first),
         // The worker was slow, and both subflows had sent their FIN by then.
         (0, 0) => orderly(net, client_at, server_at),
         other => Err(late(format!("expected a reset, got {other:?}"))),
     }
+}
+
+/// The kernel counts it after the reset that it is about (`__tcp_close`), here in a worker that may
+/// be displaced in between.
+fn counted_on_data(net: &Net) -> Result<()> {
+    wait_for("TCPAbortOnData", CEILING, || {
+        let counted = net.counters()?.get("TCPAbortOnData").copied();
+        Ok((counted == Some(1)).then_some(()))
+    })
 }
 
 /// What else the order of the kernel's two workers makes now and then counts as a step that took too
