@@ -10,7 +10,7 @@ mod tests {
     use observer_ebpf::wire::manifest::{LICENSE, MAPS, PROGRAMS, Question};
     use observer_ebpf::wire::settings::{
         FILTER_CGROUPS, FILTER_LOOPBACK, FILTER_NETNS, FILTER_NETWORKS, FILTER_PORTS, FILTERS,
-        MEMBERS, OTHERS, REPAIR_MASK, STACKS, TW_SUCCESS,
+        IN_THREE, MEMBERS, REPAIR_MASK, STACKS, TW_SUCCESS,
     };
 
     static OBJECT: &[u8] =
@@ -63,7 +63,7 @@ mod tests {
     fn its_globals_are_those_that_the_agent_sets() {
         let found = names(symbols(|section| section == ".rodata", SymbolKind::Data));
         let members = MEMBERS.iter().map(|member| member.global);
-        let others = [OTHERS, REPAIR_MASK, STACKS, TW_SUCCESS, aya_log::LEVEL];
+        let others = [IN_THREE, REPAIR_MASK, STACKS, TW_SUCCESS, aya_log::LEVEL];
         let filters = [
             FILTERS,
             FILTER_PORTS,

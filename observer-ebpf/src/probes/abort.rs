@@ -7,16 +7,16 @@ use aya_ebpf::{
 use observer_ebpf::wire::Kind;
 
 use super::kernel::{Copied, Direct, Pointer};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::teardown::tears_down;
 
 in_turn! {
     #[fentry(function = "tcp_abort")]
-    fn fentry_tcp_abort, fentry_tcp_abort_2, fentry_tcp_abort_3(ctx: FEntryContext) {
+    fn fentry_tcp_abort, fentry_tcp_abort_2, fentry_tcp_abort_3(turn, ctx: FEntryContext) {
         let sock: Pointer = ctx.arg(0);
         // SAFETY: argument 0 is a `struct sock`.
         unsafe {
-            if is_first::<Direct>(Kind::Aborted, sock, 0) {
+            if is_first::<Direct>(turn, Kind::Aborted, sock, 0) {
                 tears_down::<Direct>(Kind::Aborted, sock);
             }
         }

@@ -12,7 +12,7 @@ use observer_ebpf::wire::{Accepted, Kind};
 use super::fill;
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::shed;
 use super::stack;
 
@@ -20,9 +20,9 @@ in_turn! {
     #[fexit(function = "inet_csk_accept")]
     fn fexit_inet_csk_accept_args2,
         fexit_inet_csk_accept_args2_2,
-        fexit_inet_csk_accept_args2_3(ctx: FExitContext) {
+        fexit_inet_csk_accept_args2_3(turn, ctx: FExitContext) {
         // SAFETY: the argument after the last is the returned `struct sock`.
-        unsafe { trampoline(ctx.arg(2), ctx.as_ptr()) };
+        unsafe { trampoline(turn, ctx.arg(2), ctx.as_ptr()) };
     }
 }
 
@@ -30,9 +30,9 @@ in_turn! {
     #[fexit(function = "inet_csk_accept")]
     fn fexit_inet_csk_accept_args4,
         fexit_inet_csk_accept_args4_2,
-        fexit_inet_csk_accept_args4_3(ctx: FExitContext) {
+        fexit_inet_csk_accept_args4_3(turn, ctx: FExitContext) {
         // SAFETY: the argument after the last is the returned `struct sock`.
-        unsafe { trampoline(ctx.arg(4), ctx.as_ptr()) };
+        unsafe { trampoline(turn, ctx.arg(4), ctx.as_ptr()) };
     }
 }
 
@@ -44,10 +44,10 @@ fn kretprobe_inet_csk_accept(ctx: RetProbeContext) {
 
 /// What a trampoline is shown: `sock` is as in [`accepts`].
 #[inline(always)]
-unsafe fn trampoline(sock: Pointer, context: *mut c_void) {
+unsafe fn trampoline(turn: Turn, sock: Pointer, context: *mut c_void) {
     // SAFETY: the caller vouches for `sock`.
     unsafe {
-        if !sock.is_null() && is_first::<Direct>(Kind::Accepted, sock, 0) {
+        if !sock.is_null() && is_first::<Direct>(turn, Kind::Accepted, sock, 0) {
             accepts::<Direct>(sock, context);
         }
     }

@@ -11,16 +11,16 @@ use observer_ebpf::wire::{CloseCalled, Kind};
 use super::fill::{self, state};
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::ring::send;
 
 in_turn! {
     #[fentry(function = "tcp_close")]
-    fn fentry_tcp_close, fentry_tcp_close_2, fentry_tcp_close_3(ctx: FEntryContext) {
+    fn fentry_tcp_close, fentry_tcp_close_2, fentry_tcp_close_3(turn, ctx: FEntryContext) {
         let sock: Pointer = ctx.arg(0);
         // SAFETY: argument 0 is a `struct sock`.
         unsafe {
-            if is_first::<Direct>(Kind::CloseCalled, sock, 0) {
+            if is_first::<Direct>(turn, Kind::CloseCalled, sock, 0) {
                 closes::<Direct>(sock, ctx.arg(1));
             }
         }

@@ -8,16 +8,16 @@ use aya_ebpf::{
 use observer_ebpf::wire::Kind;
 
 use super::kernel::{Copied, Direct, Pointer};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::teardown::tears_down;
 
 in_turn! {
     #[fentry(function = "tcp_disconnect")]
-    fn fentry_tcp_disconnect, fentry_tcp_disconnect_2, fentry_tcp_disconnect_3(ctx: FEntryContext) {
+    fn fentry_tcp_disconnect, fentry_tcp_disconnect_2, fentry_tcp_disconnect_3(turn, ctx: FEntryContext) {
         let sock: Pointer = ctx.arg(0);
         // SAFETY: argument 0 is a `struct sock`.
         unsafe {
-            if is_first::<Direct>(Kind::Disconnected, sock, 0) {
+            if is_first::<Direct>(turn, Kind::Disconnected, sock, 0) {
                 tears_down::<Direct>(Kind::Disconnected, sock);
             }
         }

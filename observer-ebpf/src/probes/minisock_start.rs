@@ -10,15 +10,15 @@ use observer_ebpf::wire::{Kind, MinisockStarted};
 
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, TW_SUBSTATE};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::ring::send;
 
 in_turn! {
     #[fentry(function = "inet_twsk_hashdance_schedule")]
     fn fentry_inet_twsk_hashdance_schedule,
         fentry_inet_twsk_hashdance_schedule_2,
-        fentry_inet_twsk_hashdance_schedule_3(ctx: FEntryContext) {
-        trampoline(&ctx);
+        fentry_inet_twsk_hashdance_schedule_3(turn, ctx: FEntryContext) {
+        trampoline(turn, &ctx);
     }
 }
 
@@ -26,8 +26,8 @@ in_turn! {
     #[fentry(function = "inet_twsk_hashdance")]
     fn fentry_inet_twsk_hashdance,
         fentry_inet_twsk_hashdance_2,
-        fentry_inet_twsk_hashdance_3(ctx: FEntryContext) {
-        trampoline(&ctx);
+        fentry_inet_twsk_hashdance_3(turn, ctx: FEntryContext) {
+        trampoline(turn, &ctx);
     }
 }
 
@@ -42,11 +42,11 @@ fn kprobe_inet_twsk_hashdance(ctx: ProbeContext) {
 }
 
 #[inline(always)]
-fn trampoline(ctx: &FEntryContext) {
+fn trampoline(turn: Turn, ctx: &FEntryContext) {
     let sock: Pointer = ctx.arg(1);
     // SAFETY: argument 0 is a minisock, argument 1 a `struct sock`.
     unsafe {
-        if is_first::<Direct>(Kind::MinisockStarted, sock, 0) {
+        if is_first::<Direct>(turn, Kind::MinisockStarted, sock, 0) {
             starts::<Direct>(ctx.arg(0), sock);
         }
     }

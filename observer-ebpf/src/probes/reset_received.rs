@@ -9,27 +9,27 @@ use observer_ebpf::wire::{Kind, ResetReceived, flag};
 use super::fill;
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::ring::send;
 use super::segment;
 
 #[fentry(function = "tcp_reset")]
 fn fentry_tcp_reset(ctx: FEntryContext) {
     // SAFETY: argument 0 is a `struct sock`.
-    unsafe { receives::<Direct>(ctx.arg(0), flag::UNKNOWN) };
+    unsafe { receives::<Direct>(Turn::First, ctx.arg(0), flag::UNKNOWN) };
 }
 
 #[fentry(function = "tcp_reset")]
 fn fentry_tcp_reset_segment1(ctx: FEntryContext) {
     // SAFETY: argument 0 is a `struct sock`.
-    unsafe { receives::<Direct>(ctx.arg(0), judge(ctx.arg(1))) };
+    unsafe { receives::<Direct>(Turn::First, ctx.arg(0), judge(ctx.arg(1))) };
 }
 
 #[kprobe(function = "tcp_reset")]
 fn kprobe_tcp_reset(ctx: ProbeContext) {
     if let Some(sock) = ctx.arg(0) {
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { receives::<Copied>(sock, flag::UNKNOWN) };
+        unsafe { receives::<Copied>(Turn::First, sock, flag::UNKNOWN) };
     }
 }
 
@@ -37,7 +37,7 @@ fn kprobe_tcp_reset(ctx: ProbeContext) {
 fn kprobe_tcp_reset_segment1(ctx: ProbeContext) {
     if let (Some(sock), Some(segment)) = (ctx.arg(0), ctx.arg(1)) {
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { receives::<Copied>(sock, judge(segment)) };
+        unsafe { receives::<Copied>(Turn::First, sock, judge(segment)) };
     }
 }
 
@@ -45,9 +45,9 @@ in_turn! {
     #[btf_tracepoint(function = "tcp_receive_reset")]
     fn tp_tcp_receive_reset,
         tp_tcp_receive_reset_2,
-        tp_tcp_receive_reset_3(ctx: BtfTracePointContext) {
+        tp_tcp_receive_reset_3(turn, ctx: BtfTracePointContext) {
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { receives::<Direct>(ctx.arg(0), flag::UNKNOWN) };
+        unsafe { receives::<Direct>(turn, ctx.arg(0), flag::UNKNOWN) };
     }
 }
 
@@ -61,9 +61,9 @@ fn judge(segment: Pointer) -> u8 {
 }
 
 #[inline(always)]
-unsafe fn receives<R: Read>(sock: Pointer, segment_is_reset: u8) {
+unsafe fn receives<R: Read>(turn: Turn, sock: Pointer, segment_is_reset: u8) {
     // SAFETY: the caller vouches for `sock`.
-    if unsafe { !is_first::<R>(Kind::ResetReceived, sock, 0) || !filter::wants::<R>(sock) } {
+    if unsafe { !is_first::<R>(turn, Kind::ResetReceived, sock, 0) || !filter::wants::<R>(sock) } {
         return;
     }
     // SAFETY: `record` is a reserved record; the caller vouches for `sock`.

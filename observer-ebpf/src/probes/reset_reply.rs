@@ -10,7 +10,7 @@ use observer_ebpf::wire::{Kind, ResetReplied, flag};
 use super::fill::{self, state};
 use super::filter;
 use super::kernel::{Copied, INET_SPORT, Pointer, TW_SPORT, argument_of_unknown_type};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::ring::send;
 use super::segment;
 
@@ -18,8 +18,8 @@ in_turn! {
     #[btf_tracepoint(function = "tcp_send_reset")]
     fn tp_tcp_send_reset_reply,
         tp_tcp_send_reset_reply_2,
-        tp_tcp_send_reset_reply_3(ctx: BtfTracePointContext) {
-        trace(&ctx, flag::NO_REASON);
+        tp_tcp_send_reset_reply_3(turn, ctx: BtfTracePointContext) {
+        trace(turn, &ctx, flag::NO_REASON);
     }
 }
 
@@ -27,9 +27,9 @@ in_turn! {
     #[btf_tracepoint(function = "tcp_send_reset")]
     fn tp_tcp_send_reset_reply_reason2,
         tp_tcp_send_reset_reply_reason2_2,
-        tp_tcp_send_reset_reply_reason2_3(ctx: BtfTracePointContext) {
+        tp_tcp_send_reset_reply_reason2_3(turn, ctx: BtfTracePointContext) {
         let reason: u64 = ctx.arg(2);
-        trace(&ctx, reason as u32);
+        trace(turn, &ctx, reason as u32);
     }
 }
 
@@ -59,14 +59,14 @@ fn kprobe_tcp_v6_send_reset_reason2(ctx: ProbeContext) {
 
 /// The tracepoint serves both sorts of resets; this one has a segment to answer.
 #[inline(always)]
-fn trace(ctx: &BtfTracePointContext, reason: u32) {
+fn trace(turn: Turn, ctx: &BtfTracePointContext, reason: u32) {
     let segment = argument_of_unknown_type(ctx.as_ptr(), 1);
     if segment.is_null() {
         return;
     }
     let sock = argument_of_unknown_type(ctx.as_ptr(), 0);
     // SAFETY: a copying read takes any address.
-    if unsafe { is_first::<Copied>(Kind::ResetReplied, sock, 0) } {
+    if unsafe { is_first::<Copied>(turn, Kind::ResetReplied, sock, 0) } {
         replies(sock, segment, reason);
     }
 }

@@ -14,16 +14,16 @@ use observer_ebpf::wire::{Kind, ResetSent, flag};
 use super::fill;
 use super::filter;
 use super::kernel::{Copied, Direct, Pointer, Read, argument_of_unknown_type};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::ring::send;
 
 in_turn! {
     #[fentry(function = "tcp_send_active_reset")]
     fn fentry_tcp_send_active_reset,
         fentry_tcp_send_active_reset_2,
-        fentry_tcp_send_active_reset_3(ctx: FEntryContext) {
+        fentry_tcp_send_active_reset_3(turn, ctx: FEntryContext) {
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { trampoline(ctx.arg(0), flag::NO_REASON) };
+        unsafe { trampoline(turn, ctx.arg(0), flag::NO_REASON) };
     }
 }
 
@@ -31,9 +31,9 @@ in_turn! {
     #[fentry(function = "tcp_send_active_reset")]
     fn fentry_tcp_send_active_reset_reason1,
         fentry_tcp_send_active_reset_reason1_2,
-        fentry_tcp_send_active_reset_reason1_3(ctx: FEntryContext) {
+        fentry_tcp_send_active_reset_reason1_3(turn, ctx: FEntryContext) {
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { trampoline(ctx.arg(0), ctx.arg::<u64>(1) as u32) };
+        unsafe { trampoline(turn, ctx.arg(0), ctx.arg::<u64>(1) as u32) };
     }
 }
 
@@ -41,9 +41,9 @@ in_turn! {
     #[fentry(function = "tcp_send_active_reset")]
     fn fentry_tcp_send_active_reset_reason2,
         fentry_tcp_send_active_reset_reason2_2,
-        fentry_tcp_send_active_reset_reason2_3(ctx: FEntryContext) {
+        fentry_tcp_send_active_reset_reason2_3(turn, ctx: FEntryContext) {
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { trampoline(ctx.arg(0), ctx.arg::<u64>(2) as u32) };
+        unsafe { trampoline(turn, ctx.arg(0), ctx.arg::<u64>(2) as u32) };
     }
 }
 
@@ -75,8 +75,8 @@ in_turn! {
     #[btf_tracepoint(function = "tcp_send_reset")]
     fn tp_tcp_send_reset_active,
         tp_tcp_send_reset_active_2,
-        tp_tcp_send_reset_active_3(ctx: BtfTracePointContext) {
-        trace(&ctx, flag::NO_REASON);
+        tp_tcp_send_reset_active_3(turn, ctx: BtfTracePointContext) {
+        trace(turn, &ctx, flag::NO_REASON);
     }
 }
 
@@ -84,17 +84,17 @@ in_turn! {
     #[btf_tracepoint(function = "tcp_send_reset")]
     fn tp_tcp_send_reset_active_reason2,
         tp_tcp_send_reset_active_reason2_2,
-        tp_tcp_send_reset_active_reason2_3(ctx: BtfTracePointContext) {
+        tp_tcp_send_reset_active_reason2_3(turn, ctx: BtfTracePointContext) {
         let reason: u64 = ctx.arg(2);
-        trace(&ctx, reason as u32);
+        trace(turn, &ctx, reason as u32);
     }
 }
 
 #[inline(always)]
-unsafe fn trampoline(sock: Pointer, reason: u32) {
+unsafe fn trampoline(turn: Turn, sock: Pointer, reason: u32) {
     // SAFETY: the caller vouches for `sock`.
     unsafe {
-        if is_first::<Direct>(Kind::ResetSent, sock, 0) {
+        if is_first::<Direct>(turn, Kind::ResetSent, sock, 0) {
             resets::<Direct>(sock, reason);
         }
     }
@@ -102,7 +102,7 @@ unsafe fn trampoline(sock: Pointer, reason: u32) {
 
 /// The tracepoint serves both sorts of resets; this one answers no segment.
 #[inline(always)]
-fn trace(ctx: &BtfTracePointContext, reason: u32) {
+fn trace(turn: Turn, ctx: &BtfTracePointContext, reason: u32) {
     let segment = argument_of_unknown_type(ctx.as_ptr(), 1);
     if segment.is_null() {
         let sock = argument_of_unknown_type(ctx.as_ptr(), 0);
@@ -112,7 +112,7 @@ fn trace(ctx: &BtfTracePointContext, reason: u32) {
         }
         // SAFETY: argument 0 is a `struct sock`.
         unsafe {
-            if is_first::<Copied>(Kind::ResetSent, sock, 0) {
+            if is_first::<Copied>(turn, Kind::ResetSent, sock, 0) {
                 resets::<Copied>(sock, reason);
             }
         }

@@ -12,7 +12,7 @@ use observer_ebpf::wire::{Kind, StateChanged};
 use super::fill::{self, state};
 use super::filter;
 use super::kernel::{Copied, Direct, INET_SPORT, Pointer, Read};
-use super::once::{in_turn, is_first};
+use super::once::{Turn, in_turn, is_first};
 use super::shed;
 use super::stack;
 
@@ -24,7 +24,7 @@ fn fentry_tcp_set_state(ctx: FEntryContext) {
     unsafe {
         let hashed = fill::hashed::<Direct>(sock);
         let old = fill::state_of::<Direct>(sock);
-        changes::<Direct>(sock, old, new as u8, hashed, ctx.as_ptr());
+        changes::<Direct>(Turn::First, sock, old, new as u8, hashed, ctx.as_ptr());
     }
 }
 
@@ -37,7 +37,7 @@ fn kprobe_tcp_set_state(ctx: ProbeContext) {
     unsafe {
         let hashed = fill::hashed::<Copied>(sock);
         let old = fill::state_of::<Copied>(sock);
-        changes::<Copied>(sock, old, new as u8, hashed, ctx.as_ptr());
+        changes::<Copied>(Turn::First, sock, old, new as u8, hashed, ctx.as_ptr());
     }
 }
 
@@ -45,23 +45,30 @@ in_turn! {
     #[btf_tracepoint(function = "inet_sock_set_state")]
     fn tp_inet_sock_set_state,
         tp_inet_sock_set_state_2,
-        tp_inet_sock_set_state_3(ctx: BtfTracePointContext) {
+        tp_inet_sock_set_state_3(turn, ctx: BtfTracePointContext) {
         let sock: Pointer = ctx.arg(0);
         let old: u64 = ctx.arg(1);
         let new: u64 = ctx.arg(2);
         // SAFETY: argument 0 is a `struct sock`.
-        unsafe { changes::<Direct>(sock, old as u8, new as u8, 0, ctx.as_ptr()) };
+        unsafe { changes::<Direct>(turn, sock, old as u8, new as u8, 0, ctx.as_ptr()) };
     }
 }
 
 /// The second and third tracepoint stand inside `tcp_set_state`, and are shown what its programs
 /// are, too.
 #[inline(always)]
-unsafe fn changes<R: Read>(sock: Pointer, old: u8, new: u8, hashed: u8, context: *mut c_void) {
-    let what = u32::from(old) << 8 | u32::from(new);
+unsafe fn changes<R: Read>(
+    turn: Turn,
+    sock: Pointer,
+    old: u8,
+    new: u8,
+    hashed: u8,
+    context: *mut c_void,
+) {
+    let what = u16::from(old) << 8 | u16::from(new);
     // SAFETY: the caller vouches for `sock`.
     unsafe {
-        if is_first::<R>(Kind::StateChanged, sock, what) && is_wanted::<R>(sock, old, new) {
+        if is_first::<R>(turn, Kind::StateChanged, sock, what) && is_wanted::<R>(sock, old, new) {
             report::<R>(sock, old, new, hashed, context);
         }
     }

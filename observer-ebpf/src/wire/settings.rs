@@ -18,9 +18,8 @@ pub const TW_SUCCESS: &str = "TW_SUCCESS";
 /// that can have one.
 pub const STACKS: &str = "STACKS";
 
-/// Name of the global that holds how many programs are shown an event after the first that runs, of
-/// those that are shown it in turn: 1 or 2.
-pub const OTHERS: &str = "OTHERS";
+/// Name of the global that is not 0 where three programs are shown each event in turn, not two.
+pub const IN_THREE: &str = "IN_THREE";
 
 /// The most values of one sort of filter.
 pub const MOST_FILTERED: usize = 16;

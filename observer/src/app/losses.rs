@@ -15,9 +15,9 @@ impl App {
     /// look. It comes before the tracker's timers, so that what they finalise is not taken for
     /// complete; a connection whose last event was lost together with the batch before it can
     /// be final by then.
-    pub(super) fn look_at_losses(&mut self, now: Timestamp) {
+    pub(super) fn look_at_losses(&mut self) {
         let lost = self.probes.ring.lost();
-        self.count_lost(now, Cause::RingFull, since(self.lost, lost));
+        self.count_lost(Cause::RingFull, since(self.lost, lost));
         self.lost = lost;
         if let Some(outlet) = &self.outlet {
             let lost = outlet.lines.lost();
@@ -41,14 +41,15 @@ impl App {
 
     /// As [`Self::look_at_losses`], for the events that the kernel did not show to a probe; once a
     /// second `regularly`, and whenever it matters.
-    pub(super) fn look_at_skips(&mut self, now: Timestamp, regularly: bool) {
-        self.looked_at_skips = now;
+    pub(super) fn look_at_skips(&mut self, regularly: bool) {
+        self.looked_at_skips = self.clock.now();
         let skipped = self.probes.ring.skipped(regularly);
-        self.count_lost(now, Cause::ProbeBusy, since(self.skipped, skipped));
+        self.count_lost(Cause::ProbeBusy, since(self.skipped, skipped));
         self.skipped = skipped;
     }
 
-    fn count_lost(&mut self, now: Timestamp, cause: Cause, lost: PerKind) {
+    /// As of now: what the ring had at the last look may be of connections that began since.
+    fn count_lost(&mut self, cause: Cause, lost: PerKind) {
         if lost.iter().any(|count| *count > 0) {
             let told = self.loss_told.get_mut(cause as usize);
             if let Some(told) = told.filter(|told| !**told) {
@@ -68,6 +69,7 @@ impl App {
                      tcp_observer_events_lost_total counts on"
                 );
             }
+            let now = self.clock.now();
             self.tracker.handle_loss(now);
             if let Some(board) = &self.board {
                 board.endings.note_loss(now);

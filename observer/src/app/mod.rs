@@ -159,9 +159,8 @@ impl App {
                 self.wait(rest).await?;
             }
         }
-        let now = self.clock.now();
-        self.look_at_losses(now);
-        self.look_at_skips(now, true);
+        self.look_at_losses();
+        self.look_at_skips(true);
         Ok(self.outlet.take())
     }
 
@@ -172,12 +171,12 @@ impl App {
         let handled = if taken == BATCH { self.newest } else { now };
         let handled = Timestamp(handled.0.saturating_sub(nanoseconds(SKEW)));
         self.horizon = self.horizon.max(handled);
-        self.look_at_losses(now);
+        self.look_at_losses();
         let second = now.since(self.looked_at_wall) >= IDLE;
         if second {
             self.clock.refresh();
             self.looked_at_wall = now;
-            self.look_at_skips(now, true);
+            self.look_at_skips(true);
         }
         self.tracker.handle_timeout(self.horizon);
         self.deliver(now);
@@ -266,7 +265,7 @@ impl App {
             return verdict;
         }
         if now.since(self.looked_at_skips) >= LOOK_AGAIN {
-            self.look_at_skips(now, false);
+            self.look_at_skips(false);
         }
         self.tracker.note_loss(closed);
         classify(closed)

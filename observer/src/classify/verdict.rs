@@ -76,10 +76,12 @@ impl Verdict {
         self
     }
 
-    /// Whether it was inferred as it is, perhaps, only because an event was lost.
+    /// Whether it is as it is, perhaps, only because an event was lost.
     pub fn may_lack_an_event(&self) -> bool {
-        let inferred = self.confidence == Confidence::Inferred;
-        inferred && self.doubt.is_some_and(found::is_for_want)
+        let for_want = self.doubt.is_some_and(found::is_for_want);
+        // What was not seen says these.
+        let silent = matches!(self.ending, Ending::DroppedSilently | Ending::ConnectFailed);
+        self.confidence != Confidence::Partial && (for_want || silent)
     }
 
     /// Whether this end closed first, or both did, and it holds TIME_WAIT.

@@ -53,8 +53,7 @@ impl Misses {
     pub(super) fn read(&mut self, alone: u64, span_ends: bool) -> PerKind {
         let mut lost = PerKind::default();
         for of_kind in &mut self.0 {
-            let programs = of_kind.programs.iter();
-            let missed = programs.map(|program| misses_of(*program)).collect();
+            let missed = of_kind.missed();
             let number = usize::from(of_kind.kind as u16);
             of_kind.counts.look(Seen { missed, alone }, span_ends);
             if let Some(count) = lost.get_mut(number) {
@@ -62,6 +61,17 @@ impl Misses {
             }
         }
         lost
+    }
+}
+
+impl OfKind {
+    /// So far; where it cannot be read, as before.
+    fn missed(&self) -> Vec<u64> {
+        let before = &self.counts.so_far.missed;
+        let programs = self.programs.iter().zip(before);
+        programs
+            .map(|(program, before)| misses_of(*program).unwrap_or(*before))
+            .collect()
     }
 }
 
@@ -114,7 +124,7 @@ impl Counts {
     /// Takes what was seen so far.
     ///
     /// Of programs that are shown the same events as many are lost, at most, as each of them missed
-    /// at about the same time: the counts are read one after the other, so what belongs together may
+    /// at about the same time, in a second or two: the counts are read one after the other, so what belongs together may
     /// show in two spans. None is where each event was shown to two of them at least: what takes one
     /// program away from a CPU leaves the rest for a while, before the next is taken away as well.
     /// Where there are but two, nothing can displace both.
@@ -139,9 +149,9 @@ impl Counts {
     }
 }
 
-fn misses_of(program: RawFd) -> u64 {
-    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{program}"));
-    recursion_misses(&fdinfo.unwrap_or_default())
+fn misses_of(program: RawFd) -> Option<u64> {
+    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{program}")).ok()?;
+    Some(recursion_misses(&fdinfo))
 }
 
 /// The number after `recursion_misses:`; 0 on a kernel that does not count them.

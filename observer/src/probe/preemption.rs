@@ -43,12 +43,13 @@ fn of_models(models: &str) -> Option<bool> {
     of_model(rest.split_once(')')?.0)
 }
 
-/// The last `preempt=` counts.
+/// The last `preempt=` counts. That it does not preempt may be refused, as where the kernel has no
+/// such model any more (`preempt_dynamic`, 7.0 on most processors).
 fn of_command_line(line: &str) -> Option<bool> {
     let mut models = line
         .split_whitespace()
         .filter_map(|word| word.strip_prefix("preempt="));
-    of_model(models.next_back()?)
+    of_model(models.next_back()?).filter(|preempts| *preempts)
 }
 
 fn of_model(model: &str) -> Option<bool> {
@@ -103,8 +104,10 @@ mod tests {
 
     #[test]
     fn the_last_choice_at_boot_counts() {
-        let line = "root=/dev/sda preempt=full quiet preempt=none\n";
-        assert_eq!(of_command_line(line), Some(false));
+        let line = "root=/dev/sda preempt=none quiet preempt=full\n";
+        assert_eq!(of_command_line(line), Some(true));
+        let line = "preempt=full quiet preempt=none\n";
+        assert_eq!(of_command_line(line), None, "the kernel may refuse it");
         assert_eq!(of_command_line("quiet preempt=lazy"), Some(true));
         assert_eq!(of_command_line("quiet"), None);
     }

@@ -50,9 +50,10 @@ use time_wait::TimeWaits;
 /// How long a record waits after CLOSE for what may still belong to it.
 const AFTER_EXIT: Duration = Duration::from_millis(100);
 
-/// What happens can be told twice, by two programs that are shown it in turn, when the task goes to
-/// another CPU in between. No connection does the same again so soon, not with the same ends.
-const REPEATED_WITHIN: Duration = Duration::from_millis(100);
+/// What happens can be told twice, by two programs that are shown it in turn, when the task is kept
+/// off the CPU in between, or goes to another. No connection does the same again with the same ends
+/// and nothing else in between.
+const REPEATED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the attached probes can see. Where a question has no answer, the core infers.
 #[expect(

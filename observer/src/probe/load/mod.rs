@@ -5,12 +5,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::fs;
+
 use aya::maps::{MapData, RingBuf};
-use aya::util::{nr_cpus, online_cpus};
+use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use observer_ebpf::wire::Kind;
 use observer_ebpf::wire::manifest::{ALONE, DROPS, EVENTS, SHED, WAITING};
-use observer_ebpf::wire::settings::{self, OTHERS, STACKS};
+use observer_ebpf::wire::settings::{self, IN_THREE, STACKS};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::coverage::Outcome;
@@ -113,7 +115,7 @@ fn object(
         LOG_NOTHING
     };
     let stacks = u32::from(options.stacks);
-    let others = plan::others(facts);
+    let in_three = u32::from(facts.preempts);
     let filters = options.selection.globals();
     let mut loader = EbpfLoader::new();
     loader
@@ -123,7 +125,7 @@ fn object(
         .map_max_entries(ALONE, possible_cpus())
         .override_global(aya_log::LEVEL, &log_level, true)
         .override_global(STACKS, &stacks, true)
-        .override_global(OTHERS, &others, true)
+        .override_global(IN_THREE, &in_three, true)
         .override_global(settings::FILTERS, &filters.any, true)
         .override_global(settings::FILTER_PORTS, &filters.ports, true)
         .override_global(settings::FILTER_NETWORKS, &filters.networks, true)
@@ -188,8 +190,15 @@ pub(super) fn maps(ebpf: &mut Ebpf) -> Result<Maps, StartError> {
     })
 }
 
-/// What cannot be counted is taken for many.
+/// One more than the highest number of a CPU. What cannot be read is taken for many.
 fn possible_cpus() -> u32 {
     const MANY: u32 = 1024;
-    nr_cpus().map_or(MANY, |cpus| u32::try_from(cpus).unwrap_or(MANY))
+    let ranges = fs::read_to_string("/sys/devices/system/cpu/possible");
+    ranges.ok().and_then(|it| after_last(&it)).unwrap_or(MANY)
+}
+
+/// Of ranges like `0,2-3`.
+fn after_last(ranges: &str) -> Option<u32> {
+    let last = ranges.trim_end().rsplit([',', '-']).next()?;
+    last.parse::<u32>().ok()?.checked_add(1)
 }

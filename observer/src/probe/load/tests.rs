@@ -15,6 +15,12 @@ fn the_ring_grows_with_the_cpus_within_bounds() {
     assert_eq!(mib, [32, 32, 32, 64, 128, 128, 128, 128, 128]);
 }
 
+#[test]
+fn counts_have_a_place_for_the_highest_cpu() {
+    let after = ["0\n", "0-3\n", "0,2-15\n", "0-3,8\n", "\n"].map(after_last);
+    assert_eq!(after, [Some(1), Some(4), Some(16), Some(9), None]);
+}
+
 /// Tracepoints, which every kernel has that can load them at all.
 const PROGRAMS: [(&str, &str); 3] = [
     ("tp_inet_sock_set_state", "inet_sock_set_state"),

@@ -76,12 +76,6 @@ const fn left_out(question: Question, kind: Kind) -> Part {
     }
 }
 
-/// How many programs are shown an event after the first, of those that are shown it in turn. Two
-/// programs suffice where interrupts alone displace one: no other interrupts those.
-pub(super) fn others(facts: &Facts) -> u32 {
-    if facts.preempts { 2 } else { 1 }
-}
-
 /// The twins to try. A forced backend without an answer falls to the tracepoint of that
 /// question, never to another backend.
 fn twins(backend: Backend, question: Question) -> Vec<Twin> {

@@ -136,7 +136,6 @@ fn a_third_program_is_for_kernels_that_preempt_tasks() {
         }
     }
     assert!(programs > 0);
-    assert_eq!((others(&facts), others(&Facts::capable())), (1, 2));
 }
 
 #[test]
