@@ -3,6 +3,8 @@
 //! Takes the wish and the facts; gives what is attached, or the reason why nothing is.
 
 #[cfg(test)]
+mod in_turn;
+#[cfg(test)]
 mod tests;
 
 use std::fs;
