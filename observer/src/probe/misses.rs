@@ -142,8 +142,14 @@ impl Counts {
         let most = both.missed.iter().min().copied().unwrap_or_default();
         if most > 0 && both.alone > 0 {
             self.lost += most;
-            self.spans = [Seen::none(programs), Seen::none(programs)];
-        } else if span_ends {
+            // The rest may be of events that the others of these counts were read too early for.
+            for (missed, before) in span.missed.iter_mut().zip(&mut before.missed) {
+                let of_before = most.min(*before);
+                *before -= of_before;
+                *missed -= most - of_before;
+            }
+        }
+        if span_ends {
             *before = std::mem::replace(span, Seen::none(programs));
         }
     }
@@ -217,6 +223,14 @@ mod tests {
         assert_eq!(counts.lost, 0);
         counts.look(seen([1, 1, 1], 1), false);
         assert_eq!(counts.lost, 1, "a mark tells later that it was alone");
+    }
+
+    #[test]
+    fn a_look_amid_many_misses_takes_none_of_them_away() {
+        let looks = [([5, 24, 24], 1), ([24, 24, 24], 1)];
+        assert_eq!(lost(true, &looks), 24);
+        let at_once = [([24, 24, 5], 1), ([24, 24, 5], 1), ([24, 24, 24], 1)];
+        assert_eq!(lost(true, &at_once), 5, "too late to belong together");
     }
 
     #[test]
