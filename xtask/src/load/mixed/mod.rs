@@ -196,10 +196,15 @@ fn show(ledger: &Ledger, tally: &Tally, bounds: &Bounds, checks: &mut Checks) ->
     checks.at_most("partial lines", tally.partial, bounds.partial())?;
     let what = "partial lines with a wrong ending or role";
     checks.at_most(what, tally.doubtful, bounds.hidden())?;
+    // A lost event makes each ending unknown that the event, had it been of that connection, would
+    // have told from another.
+    let what = "partial lines with an unknown ending";
+    checks.at_most(what, tally.undecided, bounds.partial())?;
     for ((ending, role), (made, told)) in &tally.totals {
         let what = format!("{ending}, {role}");
         let limit = format!("{made} were made");
-        let holds = told <= made && made - told <= tally.doubtful + tally.missing;
+        let odd = tally.doubtful + tally.undecided + tally.missing;
+        let holds = told <= made && made - told <= odd;
         checks.row(&what, *told, &limit, holds)?;
     }
     for example in &tally.examples {

@@ -22,6 +22,8 @@ pub(super) struct Tally {
     pub(super) partial: u64,
     /// Partial ones with another ending or role.
     pub(super) doubtful: u64,
+    /// Partial ones that say that the ending is unknown.
+    pub(super) undecided: u64,
     /// Those about an end that another line was about.
     pub(super) twice: u64,
     /// Those about no end that was made.
@@ -36,6 +38,8 @@ pub(super) struct Tally {
 
 const ROLES: [&str; 2] = ["client", "server"];
 const EXAMPLES: usize = 5;
+/// The ending where an event is wanting without which it cannot be told.
+const UNKNOWN: &str = "unknown";
 
 impl Tally {
     /// Reads what the agent printed of one namespace.
@@ -94,7 +98,9 @@ impl Tally {
             self.totals.entry((truth, role)).or_default().1 += 1;
         }
         self.wrong += u64::from(!right && !partial);
-        self.doubtful += u64::from(!right && partial);
+        let undecided = partial && line.ending == UNKNOWN && line.role == role;
+        self.undecided += u64::from(undecided);
+        self.doubtful += u64::from(!right && partial && !undecided);
         right && !partial && !twice
     }
 
@@ -161,8 +167,12 @@ mod tests {
         assert_eq!(tally(&[CLIENT]).missing, 1);
         assert_eq!(tally(&[CLIENT, SERVER, SERVER]).twice, 1);
         assert_eq!(tally(&[CLIENT, ("server", "peer_reset", "exact")]).wrong, 1);
-        let doubtful = tally(&[CLIENT, ("server", "unknown", "partial")]);
+        let doubtful = tally(&[CLIENT, ("server", "peer_reset", "partial")]);
         assert_eq!((doubtful.wrong, doubtful.partial), (0, 1));
-        assert_eq!(doubtful.doubtful, 1);
+        assert_eq!((doubtful.doubtful, doubtful.undecided), (1, 0));
+        let undecided = tally(&[CLIENT, ("server", "unknown", "partial")]);
+        assert_eq!((undecided.wrong, undecided.partial), (0, 1));
+        assert_eq!((undecided.doubtful, undecided.undecided), (0, 1));
+        assert_eq!(tally(&[CLIENT, ("server", "unknown", "exact")]).wrong, 1);
     }
 }
