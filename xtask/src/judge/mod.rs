@@ -53,23 +53,21 @@ pub fn judge<'a>(
     let mut judged = Vec::new();
     // Ends with an address choose first; a connect without one takes what is left.
     let (known, unknown): (Vec<&End>, Vec<&End>) = ends.iter().partition(|end| end.local.is_some());
-    for group in [known, unknown] {
-        let mut chosen: Vec<(&End, Option<&Record>)> = Vec::new();
-        // Of two records for one end, the wrong one is the one too many; of two ends at one
-        // place, neither takes what is right for the other.
-        for end in group {
-            let fits = |place: &Place<'_>| wrongs(end, place, coarser) == Some(0);
-            let place = left.iter().position(fits);
-            chosen.push((end, place.map(|place| left.swap_remove(place).record)));
-        }
-        for (end, record) in chosen {
-            let record = record.or_else(|| take_nearest(end, &mut left, coarser));
-            let wrong = match record {
-                Some(record) => differences(end, record, coarser),
-                None => vec!["the agent said nothing about it".to_owned()],
-            };
-            judged.push(Judged { end, record, wrong });
-        }
+    let mut chosen: Vec<(&End, Option<&Record>)> = Vec::new();
+    // Of two records for one end, the wrong one is the one too many; of two ends at one
+    // place, neither takes what is right for the other.
+    for end in known.into_iter().chain(unknown) {
+        let fits = |place: &Place<'_>| wrongs(end, place, coarser) == Some(0);
+        let place = left.iter().position(fits);
+        chosen.push((end, place.map(|place| left.swap_remove(place).record)));
+    }
+    for (end, record) in chosen {
+        let record = record.or_else(|| take_nearest(end, &mut left, coarser));
+        let wrong = match record {
+            Some(record) => differences(end, record, coarser),
+            None => vec!["the agent said nothing about it".to_owned()],
+        };
+        judged.push(Judged { end, record, wrong });
     }
     limit(&mut judged, coarser);
     (judged, left.into_iter().map(|place| place.record).collect())
@@ -189,6 +187,22 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("fin_sent"), "{text}");
+    }
+
+    #[test]
+    fn an_end_without_a_record_takes_none_of_a_connect_without_an_address() {
+        let unbound = End {
+            local: None,
+            peer: None,
+            ending: "passive_close",
+            ..end()
+        };
+        let truth = [end(), unbound];
+        let records = [record("passive_close")];
+        let (judged, extra) = judge(&truth, &records, &[]);
+        let wrong: Vec<&[String]> = judged.iter().map(|one| one.wrong.as_slice()).collect();
+        let silent = ["the agent said nothing about it".to_owned()];
+        assert_eq!((wrong, extra.len()), (vec![&silent[..], &[]], 0));
     }
 
     #[test]
